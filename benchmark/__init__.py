@@ -1,0 +1,1 @@
+"""Leveret: a reproducible benchmark of audio representations and source separators."""

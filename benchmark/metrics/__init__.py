@@ -1,0 +1,1 @@
+"""Scores, folds and statistics."""

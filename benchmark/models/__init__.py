@@ -1,0 +1,1 @@
+"""Networks, a module an architecture: nets only, no input or output."""

@@ -1,0 +1,1 @@
+"""Classifiers on frozen embeddings, all folds as one batched program."""

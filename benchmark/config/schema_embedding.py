@@ -1,0 +1,83 @@
+"""The YAML of an embedding: what it is, what it is measured with, and where its weights come from."""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from benchmark.config.base import Name, Schema
+
+
+class WeightsConfig(Schema):
+    """Where a file of weights comes from. Exactly one of `pypi`, `http`, `huggingface` is given, or `file` alone (a local path)."""
+
+    pypi: str | None = Field(None, description="requirement name==version; the wheel is downloaded, not installed")
+    wheel: str | None = Field(None, description="file name of the wheel")
+    sha256_wheel: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    http: list[str] | None = Field(None, description="addresses, tried in order")
+    huggingface: str | None = Field(None, description="hub repository")
+    revision: str | None = Field(None, description="commit of the hub repository")
+    file: str | None = Field(None, description="member of the wheel, file name at the source, or a local path")
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    md5: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
+    bytes: int | None = Field(None, gt=0)
+    licence: str | None = None
+    citation: str | None = None
+    verified: bool = Field(False, description="whether the checksum was computed from the real file by this project")
+    note: str | None = None
+
+    @field_validator("http", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "WeightsConfig":
+        given = [key for key in ("pypi", "http", "huggingface") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one source of weights, not {' and '.join(given)}")
+        if not given and self.file is None:
+            raise ValueError("give one source of weights: pypi, http, huggingface or file (or `weights: none`)")
+        if self.pypi is not None and ("==" not in self.pypi or self.file is None):
+            raise ValueError("a pypi source needs a pinned requirement (name==version) and the `file` inside the wheel")
+        return self
+
+
+class EmbeddingConfig(Schema):
+    """One embedding of the suite, of the hub, or of a third party's module."""
+
+    name: Name
+    title: str = Field("", description="shown in tables; the name by default")
+    family: str = Field(description="which adapter: ina, ge2e, openl3, transformers, hear, ...")
+    model: str | None = Field(None, description="which of the family's models (for transformers: a hub id)")
+    module: str | None = Field(None, description="family hear: the module that has the HEAR 2021 functions")
+    revision: str | None = Field(None, description="family transformers: commit of the hub repository")
+    layer: int | Literal["mean", "last"] | list[int] | None = Field(None, description="family transformers: which hidden layers")
+    args: dict[str, Any] = Field(default_factory=dict, description="arguments that the family checks")
+    sample_rate: int | None = Field(None, gt=0, description="Hz; the model's own when left out")
+    hop: float | None = Field(None, gt=0, description="seconds between frames; the model's own when left out")
+    dim: int | None = Field(None, gt=0, description="size of a frame; the model's own when left out")
+    pool: Literal["mean", "mean_std", "max", "first"] = Field("mean", description="frames -> clip vector")
+    weights: WeightsConfig | None = None
+    trainable: bool = Field(False, description="whether the fine-tuning strategies apply")
+    licence: str | None = None
+    citation: list[str] = Field(default_factory=list)
+    homepage: str | None = None
+    note: str | None = None
+    version: int = Field(1, ge=1, description="raise it when the vectors change for a reason that nothing else shows")
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        return None if value == "none" else value
+
+    @field_validator("citation", mode="before")
+    @classmethod
+    def _one_citation(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _title(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("title") and "name" in data:
+            return {**data, "title": str(data["name"])}
+        return data

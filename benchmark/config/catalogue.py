@@ -1,0 +1,112 @@
+"""All YAML files of a project folder: datasets, tasks and embeddings by name."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from benchmark.config.load import load, parse
+from benchmark.config.schema_dataset import DatasetConfig
+from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.config.schema_params import Params
+from benchmark.config.schema_task import TaskConfig
+from benchmark.errors import UserError
+
+Named = TypeVar("Named", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What a project folder describes, each kind by name and sorted by it."""
+
+    root: Path
+    datasets: Mapping[str, DatasetConfig]
+    tasks: Mapping[str, TaskConfig]
+    embeddings: Mapping[str, EmbeddingConfig]
+
+    @classmethod
+    def read(cls, root: Path) -> "Catalogue":
+        """Read every YAML below `root`.
+
+        Raises:
+            UserError: the first file that is wrong; none is ever skipped.
+        """
+        problems, catalogue = cls.examine(root)
+        if problems:
+            raise problems[0]
+        return catalogue
+
+    @classmethod
+    def examine(cls, root: Path) -> tuple[list[UserError], "Catalogue"]:
+        """Read every YAML below `root`; what is wrong is listed, what is right is in the catalogue."""
+        problems: list[UserError] = []
+        catalogue = cls(
+            root,
+            _read_folder(root / "datasets", DatasetConfig, problems),
+            _read_folder(root / "tasks", TaskConfig, problems),
+            _read_folder(root / "embeddings", EmbeddingConfig, problems),
+        )
+        for task in catalogue.tasks.values():
+            where = root / "tasks" / f"{task.name}.yaml"
+            if isinstance(task.dataset, str) and task.dataset not in catalogue.datasets:
+                if not (root / "datasets" / f"{task.dataset}.yaml").exists():
+                    known = ", ".join(catalogue.datasets) or "none"
+                    problems.append(UserError(f"{where}: dataset: {task.dataset!r} is unknown; known datasets: {known}"))
+        return problems, catalogue
+
+    def dataset_of(self, task: TaskConfig) -> DatasetConfig:
+        """The dataset that `task` names or holds."""
+        return self.datasets[task.dataset] if isinstance(task.dataset, str) else task.dataset
+
+    def task_file(self, task: TaskConfig) -> Path:
+        return self.root / "tasks" / f"{task.name}.yaml"
+
+
+def read_params(root: Path) -> Params:
+    """params.yaml of the project folder `root`."""
+    path = root / "params.yaml"
+    if not path.exists():
+        raise UserError(f"{path}: no such file; run leveret in a project folder (one with params.yaml), or give --root")
+    return load(path, Params)
+
+
+def select(names: Iterable[str], patterns: Iterable[str], what: str) -> list[str]:
+    """The names that match the patterns: globs, where `!glob` takes names out again. The order of `names` is kept.
+
+    Raises:
+        UserError: a pattern without `*`, `?` or `[` matches nothing, which is a name mistyped.
+    """
+    names = list(names)
+    chosen: set[str] = set()
+    for pattern in patterns:
+        hits = {name for name in names if fnmatchcase(name, pattern.removeprefix("!"))}
+        if not hits and not any(mark in pattern for mark in "*?["):
+            raise UserError(f"{what}: {pattern.removeprefix('!')!r} is unknown; `leveret list {what}s` shows what there is")
+        chosen = chosen - hits if pattern.startswith("!") else chosen | hits
+    return [name for name in names if name in chosen]
+
+
+def override(config: EmbeddingConfig, overrides: Mapping[str, Mapping[str, Any]]) -> EmbeddingConfig:
+    """`config` with the keys that a profile sets for it; `args` are merged key by key."""
+    data = config.model_dump(mode="python")
+    for pattern, keys in overrides.items():
+        if fnmatchcase(config.name, pattern):
+            merged = {**data["args"], **keys.get("args", {})}
+            data = {**data, **keys, "args": merged}
+    return parse(data, EmbeddingConfig, f"params.yaml: overrides for {config.name}")
+
+
+def _read_folder(folder: Path, schema: type[Named], problems: list[UserError]) -> dict[str, Named]:
+    found = {}
+    for path in sorted(folder.glob("*.y*ml")):
+        try:
+            config = load(path, schema)
+            if config.name != path.stem:
+                raise UserError(f"{path}: name: {config.name!r} differs from the file's name; call both the same")
+            found[config.name] = config
+        except UserError as error:
+            problems.append(error)
+    return dict(sorted(found.items()))

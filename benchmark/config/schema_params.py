@@ -1,0 +1,80 @@
+"""The schema of params.yaml: what to run, and how; nothing that belongs to one task."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from benchmark.config.base import Schema
+
+
+class Profile(Schema):
+    """Which runs are in, and by how much they are shrunk."""
+
+    tasks: list[str] = Field(default_factory=lambda: ["*"], description="names or globs; `!glob` leaves out")
+    embeddings: list[str] = Field(default_factory=lambda: ["*"])
+    separators: list[str] = Field(default_factory=lambda: ["*"])
+    shrink: bool = Field(False, description="apply the `smoke` section of each task")
+    overrides: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="glob of embeddings -> keys of their YAML that this profile sets (args are merged)"
+    )
+    mlp: dict[str, Any] = Field(default_factory=dict, description="settings of the mlp probe that this profile sets")
+
+
+class DataParams(Schema):
+    root: str = "data"
+    keep_archives: bool = False
+    render_seed: int = 0
+    render_scale: float = Field(1.0, gt=0, le=4, description="number of rendered clips, as a part of the standard number")
+
+
+class ExtractParams(Schema):
+    dtype: Literal["float32", "float16"] = "float32"
+    shard_clips: int = Field(128, ge=1, le=100_000, description="clips in one file of the store")
+    max_lost: float = Field(0.01, ge=0, le=1, description="part of a task's clips that may be unreadable before the task fails")
+
+
+class LogisticParams(Schema):
+    C: list[float] = Field(default_factory=lambda: [0.001, 0.01, 0.1, 1.0, 10.0, 100.0], min_length=1)
+    max_iter: int = Field(200, ge=1)
+
+
+class MlpParams(Schema):
+    hidden: list[int] = Field(default_factory=lambda: [128])
+    lr: float = Field(1e-3, gt=0)
+    batch: int = Field(64, ge=1)
+    max_epochs: int = Field(200, ge=1)
+    patience: int = Field(50, ge=1)
+
+
+class ProbeParams(Schema):
+    logistic: LogisticParams = LogisticParams()
+    mlp: MlpParams = MlpParams()
+
+
+class EngineParams(Schema):
+    backend: Literal["local", "ray"] = "local"
+    workers: int = Field(0, ge=0, description="processes; 0: one a core")
+
+
+class Params(Schema):
+    """params.yaml as a whole."""
+
+    profile: str = "smoke"
+    profiles: dict[str, Profile]
+    seed: int = 0
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    data: DataParams = DataParams()
+    extract: ExtractParams = ExtractParams()
+    probe: ProbeParams = ProbeParams()
+    engine: EngineParams = EngineParams()
+
+    @model_validator(mode="after")
+    def _profile_exists(self) -> "Params":
+        if self.profile not in self.profiles:
+            raise ValueError(f"profile: {self.profile!r} is not one of the profiles: {', '.join(self.profiles)}")
+        return self
+
+    @property
+    def active(self) -> Profile:
+        """The profile in use."""
+        return self.profiles[self.profile]

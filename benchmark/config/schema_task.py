@@ -1,0 +1,100 @@
+"""The YAML of a task: a question about a dataset, and how its answers are scored."""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from benchmark.config.base import Name, Schema
+from benchmark.config.schema_dataset import DatasetConfig
+
+Kind = Literal["multiclass", "multilabel", "slots", "events", "regression", "verification", "separation"]
+
+
+class FoldsConfig(Schema):
+    """How clips are divided into training, validation and test parts."""
+
+    kind: Literal["official", "grouped", "stratified", "repeated_holdout"] = "grouped"
+    k: int = Field(5, ge=2, le=100, description="number of folds, or of draws")
+    seed: int = 0
+    valid: float = Field(0.1, gt=0, lt=0.5, description="part of all clips that is taken from the training part for validation")
+    test: float = Field(0.1, gt=0, lt=0.5, description="repeated_holdout: part of all clips in the test part of a draw")
+
+
+class ReferenceConfig(Schema):
+    """A number from the literature to be shown beside ours."""
+
+    paper: str
+    metric: str
+    value: float | None = Field(None, description="as the paper prints it, in per cent where it prints per cent")
+    std: float | None = None
+    system: str | None = None
+    verified: bool = True
+    values: dict[str, float] = Field(default_factory=dict, description="more of the paper's numbers, by system")
+
+
+class SmokeConfig(Schema):
+    """How the smoke profile shrinks a task."""
+
+    max_clips: int | None = Field(None, gt=0, description="clips kept, evenly over classes and groups")
+    max_frames_per_clip: int | None = Field(None, gt=0)
+
+
+class TaskConfig(Schema):
+    """One task of the benchmark."""
+
+    name: Name
+    title: str = ""
+    domain: Literal["speech", "music", "environment"]
+    kind: Kind = "multiclass"
+    dataset: str | DatasetConfig = Field(description="a dataset's name, or an inline description")
+    label: str = Field("label", description="the field of the dataset that is predicted")
+    group: str | None = Field(None, description="the field that must not be split between folds; the dataset's own by default")
+    classes: list[str] | None = Field(None, description="classes in order; those found, sorted, by default")
+    filter: dict[str, str | list[str]] = Field(default_factory=dict, description="field -> values that are kept")
+    map: dict[str, str] = Field(default_factory=dict, description="label in the data -> class of the task")
+    folds: FoldsConfig = FoldsConfig()
+    balance: Literal["none", "downsample", "downsample_all", "class_weight"] = Field(
+        "none", description="downsample: the training part; downsample_all: the whole set, before it is divided"
+    )
+    metrics: list[str] = Field(default_factory=lambda: ["accuracy"], min_length=1, description="the first is the primary one")
+    levels: list[Literal["file", "frame"]] = Field(default_factory=lambda: ["file"], min_length=1)
+    probes: list[Literal["logistic", "mlp"]] = Field(default_factory=lambda: ["logistic"], min_length=1)
+    max_frames_per_clip: int | None = Field(None, gt=0, description="evenly spaced frames of a clip that the probe sees")
+    control: bool = Field(True, description="also score the probe on shuffled labels")
+    reference: ReferenceConfig | None = None
+    note: str | None = None
+    smoke: SmokeConfig = SmokeConfig()
+    version: int = Field(1, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "name" not in data:
+            return data
+        data = dict(data)
+        data["title"] = data.get("title") or str(data["name"])
+        inline = data.get("dataset")
+        if isinstance(inline, dict):
+            data["dataset"] = {"name": data["name"], **inline}
+            for key in ("label", "group"):
+                # A table's columns are the task's fields: the user names them once.
+                if "csv" in inline and key in data and key not in inline:
+                    data["dataset"][key] = data[key]
+        return data
+
+    @field_validator("classes", "filter", mode="before")
+    @classmethod
+    def _strings(cls, value: Any) -> Any:
+        flat = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
+        for item in flat:
+            for one in item if isinstance(item, list) else [item]:
+                if not isinstance(one, str):
+                    raise ValueError(f"{one!r} is not text; quote it ('{str(one).lower()}'), since YAML reads it as something else")
+        return value
+
+    @field_validator("levels", "probes", "metrics")
+    @classmethod
+    def _unique(cls, value: list[str]) -> list[str]:
+        if len(set(value)) != len(value):
+            raise ValueError("an entry is there twice")
+        return value

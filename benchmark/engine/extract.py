@@ -1,0 +1,143 @@
+"""The extract stage: frames of every selected dataset under every selected embedding, into the store."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from tqdm import tqdm
+
+from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.datasets.clips import Clip
+from benchmark.embeddings.weights import resolve
+from benchmark.engine.embed_clips import decode_clips, embed_clips
+from benchmark.engine.outcome import Failure, Outcome
+from benchmark.engine.plan import Project, plan_embeddings
+from benchmark.engine.pool import run_jobs
+from benchmark.errors import UserError
+from benchmark.store.store import Store
+
+
+@dataclass(frozen=True)
+class Target:
+    """A shard that is to be made: an embedding, its weights here, and the key."""
+
+    config: EmbeddingConfig
+    weights: Path | None
+    key: str
+    provenance: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ExtractJob:
+    """Some clips of a dataset, decoded once for all embeddings that still want them."""
+
+    store: Path
+    dataset: str
+    clips: tuple[Clip, ...]
+    targets: tuple[Target, ...]
+    dtype: str
+    device: str
+
+
+def store_of(project: Project) -> Store:
+    """The project's store of embeddings."""
+    return Store(project.data_root / "embeddings")
+
+
+def extract(project: Project) -> Outcome:
+    """Make every shard that is not in the store under its key; remove those that no key asks for any more."""
+    outcome = Outcome()
+    store = store_of(project)
+    plans, failed = plan_embeddings(project, project.embeddings)
+    outcome.failures += [Failure(name, reason) for name, reason in sorted(failed.items())]
+    jobs: list[ExtractJob] = []
+    keep: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for dataset in project.dataset_names():
+        targets: dict[tuple[Clip, ...], list[Target]] = defaultdict(list)
+        for plan in plans:
+            for shard in project.plan_shards(plan, dataset):
+                keep[plan.config.name, dataset].add(shard.key)
+                if store.has(plan.config.name, dataset, shard.key):
+                    outcome.reused += 1
+                else:
+                    provenance = tuple(sorted(plan.ingredients.items()))
+                    targets[shard.clips].append(Target(plan.config, None, shard.key, provenance))
+        for clips, wanted in targets.items():
+            jobs.append(
+                ExtractJob(store.root, dataset, clips, tuple(wanted), project.params.extract.dtype, device_of(project))
+            )
+    jobs = _with_weights(jobs, outcome)
+    total = sum(len(job.targets) for job in jobs)
+    with tqdm(total=total, unit="shard", desc="extract", mininterval=2, disable=total == 0) as bar:
+        for job, done, reason in run_jobs(extract_job, jobs, project.params.engine.workers, project.params.engine.backend):
+            bar.update(len(job.targets))
+            if reason is not None:
+                outcome.failures += [Failure(f"{t.config.name} on {job.dataset}", reason) for t in job.targets]
+                continue
+            outcome.computed += len(job.targets) - len(done)
+            outcome.failures += [Failure(f"{name} on {job.dataset}", why) for name, why in done.items()]
+    for (embedding, dataset), keys in keep.items():
+        store.prune(embedding, dataset, keys)
+    return outcome
+
+
+def device_of(project: Project) -> str:
+    """The device that params.yaml asks for; `auto` takes a GPU where there is one."""
+    if project.params.device != "auto":
+        return project.params.device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _with_weights(jobs: list[ExtractJob], outcome: Outcome) -> list[ExtractJob]:
+    """The jobs with every embedding's weights fetched; embeddings whose weights cannot be had leave them, once each."""
+    configs = {target.config.name: target.config for job in jobs for target in job.targets}
+    paths: dict[str, Path | None] = {}
+    for name, config in sorted(configs.items()):
+        try:
+            paths[name] = resolve(config.weights) if config.weights else None
+        except UserError as error:
+            outcome.failures.append(Failure(name, str(error)))
+    ready = []
+    for job in jobs:
+        targets = tuple(
+            Target(t.config, paths[t.config.name], t.key, t.provenance) for t in job.targets if t.config.name in paths
+        )
+        if targets:
+            ready.append(ExtractJob(job.store, job.dataset, job.clips, targets, job.dtype, job.device))
+    return ready
+
+
+def extract_job(job: ExtractJob) -> dict[str, str]:
+    """Decode the clips once a rate, and write a shard for every target; returns the reasons of those that failed."""
+    store = Store(job.store)
+    failed: dict[str, str] = {}
+    by_rate = defaultdict(list)
+    for target in job.targets:
+        try:
+            by_rate[_embedding(target.config.model_dump_json(), target.weights, job.device).sample_rate].append(target)
+        except UserError as error:
+            failed[target.config.name] = str(error)
+    for rate, targets in by_rate.items():
+        waveforms, lost = decode_clips(job.clips, rate)
+        for target in targets:
+            embedding = _embedding(target.config.model_dump_json(), target.weights, job.device)
+            try:
+                shard = embed_clips(embedding, waveforms, lost, job.dtype, dict(target.provenance))
+                store.write(target.config.name, job.dataset, target.key, shard)
+            except Exception as error:
+                failed[target.config.name] = f"{type(error).__name__}: {error}"
+    return failed
+
+
+@lru_cache(maxsize=32)
+def _embedding(config: str, weights: Path | None, device: str):
+    """An embedding, built once a process."""
+    import torch
+
+    from benchmark.embeddings.registry import build_embedding
+
+    torch.set_num_threads(1)
+    return build_embedding(EmbeddingConfig.model_validate_json(config), weights, device)

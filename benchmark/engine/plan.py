@@ -1,0 +1,155 @@
+"""What there is to do, and under which content keys: shards to extract and runs to probe.
+
+Nothing here decodes audio or imports torch: planning a finished project takes seconds.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from benchmark.config.catalogue import Catalogue, override, read_params, select
+from benchmark.config.keys import code_version, content_key
+from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.config.schema_params import Params
+from benchmark.config.schema_task import TaskConfig
+from benchmark.datasets.clips import Clip
+from benchmark.datasets.digests import Digests
+from benchmark.datasets.read import read_dataset
+from benchmark.embeddings.registry import family_module
+from benchmark.embeddings.weights import weights_digest
+from benchmark.errors import UserError
+
+# Fields of an embedding's YAML that say something about it and change none of its vectors.
+COSMETIC = {"title", "citation", "licence", "homepage", "note", "pool", "trainable"}
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """Some clips of a dataset, and the key of their frames under one embedding."""
+
+    key: str
+    clips: tuple[Clip, ...]
+
+
+@dataclass(frozen=True)
+class EmbeddingPlan:
+    """An embedding as the profile sets it, with the parts of its content key."""
+
+    config: EmbeddingConfig
+    ingredients: Mapping[str, str]
+
+    @cached_property
+    def key(self) -> str:
+        return content_key(dict(self.ingredients))
+
+
+@dataclass
+class Project:
+    """A project folder with its parameters, its catalogue, and what of it is selected."""
+
+    root: Path
+    params: Params
+    catalogue: Catalogue
+    tasks: list[TaskConfig]
+    embeddings: list[EmbeddingConfig]
+    _clips: dict[str, list[Clip]] = field(default_factory=dict)
+    _digests: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, root: Path, tasks: Sequence[str] = (), embeddings: Sequence[str] = ()) -> "Project":
+        """Read the folder; `tasks` and `embeddings` (names or globs) narrow down the profile's selection.
+
+        Raises:
+            UserError: a file is wrong, or a name is unknown.
+        """
+        params = read_params(root)
+        catalogue = Catalogue.read(root)
+        chosen_tasks = select(catalogue.tasks, params.active.tasks, "task")
+        chosen_embeddings = select(catalogue.embeddings, params.active.embeddings, "embedding")
+        if tasks:
+            wanted = select(catalogue.tasks, tasks, "task")
+            chosen_tasks = wanted if not set(wanted) & set(chosen_tasks) else [n for n in wanted if n in chosen_tasks]
+        if embeddings:
+            wanted = select(catalogue.embeddings, embeddings, "embedding")
+            inside = [n for n in wanted if n in chosen_embeddings]
+            chosen_embeddings = inside or wanted
+        return cls(
+            root,
+            params,
+            catalogue,
+            [catalogue.tasks[name] for name in chosen_tasks],
+            [override(catalogue.embeddings[name], params.active.overrides) for name in chosen_embeddings],
+        )
+
+    @property
+    def data_root(self) -> Path:
+        return self.root / self.params.data.root
+
+    def dataset_names(self) -> list[str]:
+        """Names of the datasets of the selected tasks, sorted."""
+        return sorted({self.catalogue.dataset_of(task).name for task in self.tasks})
+
+    def dataset(self, name: str) -> Any:
+        """The configuration of a selected dataset, inline ones included."""
+        for task in self.tasks:
+            config = self.catalogue.dataset_of(task)
+            if config.name == name:
+                return config
+        raise KeyError(name)
+
+    def clips(self, dataset: str) -> list[Clip]:
+        """Clips of a dataset, sorted by id, read once."""
+        if dataset not in self._clips:
+            self._clips[dataset] = read_dataset(self.dataset(dataset), self.data_root)
+        return self._clips[dataset]
+
+    def digests(self, dataset: str) -> dict[str, str]:
+        """Digest of the audio of each clip of a dataset by clip id, the part of the file that it is included."""
+        if dataset not in self._digests:
+            with Digests(self.data_root) as ledger:
+                of_file = ledger.of_files({clip.path for clip in self.clips(dataset)})
+            self._digests[dataset] = {
+                clip.id: content_key([of_file[clip.path], clip.start, clip.end]) for clip in self.clips(dataset)
+            }
+        return self._digests[dataset]
+
+    def plan_embedding(self, config: EmbeddingConfig) -> EmbeddingPlan:
+        """The parts of the embedding's content key.
+
+        Raises:
+            UserError: the family is unknown, or its weights cannot be had.
+        """
+        described = config.model_dump(mode="json", exclude=COSMETIC | {"weights"})
+        modules = [family_module(config.family), "benchmark.engine.embed_clips"]
+        code = code_version(*modules, *([config.module] if config.module else []))
+        return EmbeddingPlan(
+            config,
+            {
+                "embedding": content_key({**described, "dtype": self.params.extract.dtype}),
+                "weights": weights_digest(config.weights) if config.weights else "none",
+                "extract_code": code,
+            },
+        )
+
+    def plan_shards(self, embedding: EmbeddingPlan, dataset: str) -> list[ShardPlan]:
+        """The shards that hold a dataset's frames under an embedding."""
+        clips, digests = self.clips(dataset), self.digests(dataset)
+        size = self.params.extract.shard_clips
+        plans = []
+        for start in range(0, len(clips), size):
+            part = tuple(clips[start : start + size])
+            plans.append(ShardPlan(content_key([embedding.key, [[c.id, digests[c.id]] for c in part]]), part))
+        return plans
+
+
+def plan_embeddings(project: Project, configs: Iterable[EmbeddingConfig]) -> tuple[list[EmbeddingPlan], dict[str, str]]:
+    """Plans of the embeddings that can be had, and the reasons for the others by name."""
+    plans, failed = [], {}
+    for config in configs:
+        try:
+            plans.append(project.plan_embedding(config))
+        except UserError as error:
+            failed[config.name] = str(error)
+    return plans, failed

@@ -1,0 +1,218 @@
+"""The `leveret` command: parses, calls, prints. No logic lives here."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A reproducible benchmark of audio representations and source separators. The stages of `dvc repro` are commands here, "
+    "and each takes a selection: leveret probe --task 'kehling-*' --embedding ina-sm",
+)
+
+Tasks = Annotated[list[str], typer.Option("--task", "-t", help="Name or glob of tasks; may be given several times.")]
+Embeddings = Annotated[
+    list[str], typer.Option("--embedding", "-e", help="Name or glob of embeddings; may be given several times.")
+]
+
+
+class _State:
+    root: Path = Path()
+
+
+@app.callback()
+def _options(
+    root: Annotated[Path | None, typer.Option(help="Project folder; by default the nearest one up from here with params.yaml.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("matplotlib", "urllib3", "numba", "filelock", "httpx", "httpcore", "fsspec", "h5py"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    _State.root = root or _nearest_project()
+
+
+def _nearest_project() -> Path:
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "params.yaml").exists() and (folder / "tasks").is_dir():
+            return Path() if folder == here else folder
+    return Path()
+
+
+def _project(tasks: list[str] | None = None, embeddings: list[str] | None = None):
+    from benchmark.engine.plan import Project
+
+    return Project.read(_State.root, tasks or (), embeddings or ())
+
+
+def _finish(stage: str, outcome) -> None:
+    """Print a stage's counts and its failures; exit with status 1 where something failed."""
+    from benchmark.report.summary import print_outcome
+
+    print_outcome(stage, outcome)
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="tasks, datasets or embeddings; all by default")] = "all",
+    json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Show what there is. Example: leveret list embeddings"""
+    from benchmark.engine.listing import list_catalogue
+    from benchmark.report.summary import print_listing
+
+    print_listing(list_catalogue(_State.root, what), json)
+
+
+@app.command()
+def check(
+    task: Tasks = [],  # noqa: B006
+    data: Annotated[bool, typer.Option("--data", help="Also read every audio file of the selected tasks.")] = False,
+) -> None:
+    """Validate every YAML, and the folds of each task whose data are here. Example: leveret check --task my-birds --data"""
+    from benchmark.engine.checking import check_project
+    from benchmark.report.summary import print_check
+
+    report = check_project(_State.root, task, data)
+    print_check(report)
+    if report.problems:
+        raise typer.Exit(2)
+
+
+@app.command()
+def download(task: Tasks = []) -> None:  # noqa: B006
+    """Fetch or render the datasets of the selected tasks, and note what is in them."""
+    from benchmark.engine.download import download as stage
+
+    _finish("download", stage(_project(task)))
+
+
+@app.command()
+def pretrain(embedding: Embeddings = []) -> None:  # noqa: B006
+    """Train the networks that are trained here (embeddings of the family pretrained-here)."""
+    from benchmark.engine.pretrain import pretrain as stage
+
+    _finish("pretrain", stage(_project(None, embedding)))
+
+
+@app.command()
+def extract(task: Tasks = [], embedding: Embeddings = []) -> None:  # noqa: B006
+    """Embed the clips of the selected tasks. Example: leveret extract -t languages -e 'ina-*'"""
+    from benchmark.engine.extract import extract as stage
+
+    _finish("extract", stage(_project(task, embedding)))
+
+
+@app.command()
+def probe(task: Tasks = [], embedding: Embeddings = []) -> None:  # noqa: B006
+    """Train and score the probes on the selected tasks and embeddings."""
+    from benchmark.engine.probe import probe as stage
+
+    _finish("probe", stage(_project(task, embedding)))
+
+
+@app.command()
+def separate() -> None:
+    """Train and score the separators described in separators/."""
+    from benchmark.engine.separate import separate as stage
+
+    _finish("separate", stage(_project()))
+
+
+@app.command()
+def report(
+    show: Annotated[bool, typer.Option("--show", help="Only print the summary; write nothing.")] = False,
+) -> None:
+    """Write leaderboard.csv, tables, plots and index.html under results/, and print the summary."""
+    from benchmark.engine.reporting import report as stage
+    from benchmark.report.summary import print_summary
+
+    outcome, records = stage(_project(), write=not show)
+    print_summary(records)
+    _finish("report", outcome)
+
+
+@app.command()
+def compare(
+    old: Annotated[str, typer.Argument(help="git revision, or path of a leaderboard.csv")] = "HEAD",
+    new: Annotated[str, typer.Argument(help="git revision, or path; the working tree by default")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    fail_on_regression: Annotated[bool, typer.Option("--fail-on-regression", help="Exit with status 1 on a loss.")] = False,
+    threshold: Annotated[float, typer.Option(help="Standard errors from which on a loss counts.")] = 2.0,
+) -> None:
+    """Compare two leaderboards: what moved, by how many standard errors, what is new, what went, and why."""
+    from benchmark.report.compare import compare_revisions, print_comparison
+
+    comparison = compare_revisions(_State.root, old, new or None)
+    print_comparison(comparison, markdown=markdown)
+    if fail_on_regression and comparison.regressions(threshold):
+        raise typer.Exit(1)
+
+
+@app.command()
+def embed(
+    files: Annotated[list[Path], typer.Argument(help="Audio files.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="An .npz file.")],
+    embedding: Annotated[str, typer.Option("--embedding", "-e", help="Name of an embedding.")],
+    weights: Annotated[Path | None, typer.Option(help="A local file of weights, as its authors publish it.")] = None,
+) -> None:
+    """Embed audio files. Example: leveret embed a.wav b.flac -e ge2e -o out.npz
+
+    out.npz holds, for the i-th file, `frames_i` (n, dim), `times_i` (n,) in seconds, and in `vectors` a row a file; `files` holds their names.
+    """
+    from benchmark.engine.embed_files import embed_files
+
+    count, lost = embed_files(_State.root, files, output, embedding, weights)
+    typer.echo(f"{output}: {count} files embedded with {embedding}")
+    for name, reason in lost.items():
+        typer.echo(f"{name}: {reason}", err=True)
+    if lost:
+        raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    kind: Annotated[str, typer.Argument(help="task")],
+    name: Annotated[str, typer.Argument(help="Its name; the file is called the same.")],
+    folder: Annotated[Path | None, typer.Option(help="Folder of sounds, a class a subfolder.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Table of sounds.")] = None,
+) -> None:
+    """Write a YAML to start from. Example: leveret new task my-birds --folder ~/sounds/birds"""
+    from benchmark.engine.scaffold import new_task
+
+    if kind != "task":
+        raise UserError(f"leveret new: {kind!r} is unknown; leveret new task NAME")
+    path = new_task(_State.root, name, folder, csv)
+    typer.echo(f"{path} written; `leveret check --task {name}` says whether it is right")
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line and status 2."""
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        print(f"leveret: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("leveret: stopped; finished pieces are kept", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        import errno
+
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"leveret: {error.filename or 'disk'}: no space left on the disk; free some and run the same again", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -63,6 +63,7 @@ class EmbeddingConfig(Schema):
     citation: list[str] = Field(default_factory=list)
     homepage: str | None = None
     note: str | None = None
+    profiles: list[str] | None = Field(None, description="profiles that it is in; all by default")
     version: int = Field(1, ge=1, description="raise it when the vectors change for a reason that nothing else shows")
 
     @field_validator("weights", mode="before")

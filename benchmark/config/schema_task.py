@@ -64,6 +64,7 @@ class TaskConfig(Schema):
     reference: ReferenceConfig | None = None
     note: str | None = None
     smoke: SmokeConfig = SmokeConfig()
+    profiles: list[str] | None = Field(None, description="profiles that it is in; all by default")
     version: int = Field(1, ge=1)
 
     @model_validator(mode="before")

@@ -22,7 +22,7 @@ from benchmark.embeddings.weights import weights_digest
 from benchmark.errors import UserError
 
 # Fields of an embedding's YAML that say something about it and change none of its vectors.
-COSMETIC = {"title", "citation", "licence", "homepage", "note", "pool", "trainable"}
+COSMETIC = {"title", "citation", "licence", "homepage", "note", "pool", "trainable", "profiles"}
 
 
 @dataclass(frozen=True)
@@ -59,22 +59,15 @@ class Project:
 
     @classmethod
     def read(cls, root: Path, tasks: Sequence[str] = (), embeddings: Sequence[str] = ()) -> "Project":
-        """Read the folder; `tasks` and `embeddings` (names or globs) narrow down the profile's selection.
+        """Read the folder; `tasks` and `embeddings` (names or globs) narrow down the profile's selection, and full names add to it.
 
         Raises:
             UserError: a file is wrong, or a name is unknown.
         """
         params = read_params(root)
         catalogue = Catalogue.read(root)
-        chosen_tasks = select(catalogue.tasks, params.active.tasks, "task")
-        chosen_embeddings = select(catalogue.embeddings, params.active.embeddings, "embedding")
-        if tasks:
-            wanted = select(catalogue.tasks, tasks, "task")
-            chosen_tasks = wanted if not set(wanted) & set(chosen_tasks) else [n for n in wanted if n in chosen_tasks]
-        if embeddings:
-            wanted = select(catalogue.embeddings, embeddings, "embedding")
-            inside = [n for n in wanted if n in chosen_embeddings]
-            chosen_embeddings = inside or wanted
+        chosen_tasks = _choose(catalogue.tasks, params.active.tasks, tasks, params.profile, "task")
+        chosen_embeddings = _choose(catalogue.embeddings, params.active.embeddings, embeddings, params.profile, "embedding")
         return cls(
             root,
             params,
@@ -142,6 +135,21 @@ class Project:
             part = tuple(clips[start : start + size])
             plans.append(ShardPlan(content_key([embedding.key, [[c.id, digests[c.id]] for c in part]]), part))
         return plans
+
+
+def _choose(
+    configs: Mapping[str, Any], patterns: Sequence[str], asked: Sequence[str], profile: str, what: str
+) -> list[str]:
+    """Names in the profile that are asked for; what is asked for by its full name is in whatever the profile says."""
+    inside = [
+        name
+        for name in select(configs, patterns, what)
+        if configs[name].profiles is None or profile in configs[name].profiles
+    ]
+    if not asked:
+        return inside
+    wanted = select(configs, asked, what)
+    return [name for name in wanted if name in inside or name in asked]
 
 
 def plan_embeddings(project: Project, configs: Iterable[EmbeddingConfig]) -> tuple[list[EmbeddingPlan], dict[str, str]]:

@@ -1,0 +1,87 @@
+"""What a project folder holds, as rows for `leveret list`."""
+
+from pathlib import Path
+from typing import Any
+
+from benchmark.config.catalogue import Catalogue, read_params
+from benchmark.embeddings.weights import is_here
+from benchmark.errors import UserError
+
+KINDS = ("tasks", "datasets", "embeddings")
+
+
+def list_catalogue(root: Path, what: str = "all") -> dict[str, list[dict[str, Any]]]:
+    """Rows by kind; `what` is one of `KINDS`, or `all`.
+
+    Raises:
+        UserError: `what` is unknown, or a YAML is wrong.
+    """
+    if what not in (*KINDS, "all"):
+        raise UserError(f"leveret list: {what!r} is unknown; one of {', '.join(KINDS)}, or nothing for all")
+    params, catalogue = read_params(root), Catalogue.read(root)
+    makers = {"tasks": _tasks, "datasets": _datasets, "embeddings": _embeddings}
+    return {kind: makers[kind](catalogue, params.profile) for kind in KINDS if what in (kind, "all")}
+
+
+def _in_profile(config: Any, profile: str) -> bool:
+    return config.profiles is None or profile in config.profiles
+
+
+def _tasks(catalogue: Catalogue, profile: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": task.name,
+            "title": task.title,
+            "domain": task.domain,
+            "kind": task.kind,
+            "dataset": catalogue.dataset_of(task).name,
+            "metric": task.metrics[0],
+            "folds": f"{task.folds.k} {task.folds.kind}",
+            "probes": ", ".join(task.probes),
+            "in profile": _in_profile(task, profile),
+        }
+        for task in catalogue.tasks.values()
+    ]
+
+
+def _datasets(catalogue: Catalogue, profile: str) -> list[dict[str, Any]]:
+    users: dict[str, list[str]] = {}
+    configs = dict(catalogue.datasets)
+    for task in catalogue.tasks.values():
+        config = catalogue.dataset_of(task)
+        configs[config.name] = config
+        users.setdefault(config.name, []).append(task.name)
+    return [
+        {
+            "name": name,
+            "title": config.title,
+            "source": config.source_kind,
+            "licence": config.licence or "",
+            "tasks": ", ".join(users.get(name, [])),
+        }
+        for name, config in sorted(configs.items())
+    ]
+
+
+def _embeddings(catalogue: Catalogue, profile: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": config.name,
+            "title": config.title,
+            "family": config.family,
+            "dim": config.dim,
+            "rate (Hz)": config.sample_rate,
+            "hop (s)": config.hop,
+            "licence": config.licence or (config.weights.licence if config.weights else None) or "",
+            "weights": _weights(config),
+            "in profile": _in_profile(config, profile),
+        }
+        for config in catalogue.embeddings.values()
+    ]
+
+
+def _weights(config: Any) -> str:
+    if config.weights is None:
+        return "needs none"
+    here = "here" if is_here(config.weights) else "not here yet"
+    return here if config.weights.verified else f"{here}, unverified"

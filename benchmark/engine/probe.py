@@ -1,0 +1,175 @@
+"""The probe stage: a record for every selected run whose content key no finished record has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from tqdm import tqdm
+
+from benchmark.engine.extract import store_of
+from benchmark.engine.outcome import Failure, Outcome
+from benchmark.engine.plan import Project
+from benchmark.engine.pool import run_jobs
+from benchmark.engine.probe_job import RunInput, RunOutput, score_run
+from benchmark.engine.runs import RunPlan, plan_runs
+from benchmark.engine.splits import task_splits
+from benchmark.errors import ClipError, UserError
+from benchmark.report.records import RunRecord, read_record, record_path, write_record
+from benchmark.store.store import Store
+
+_VERSIONED = ("numpy", "scikit-learn", "scipy", "torch")
+
+
+@dataclass(frozen=True)
+class ProbeJob:
+    """A run for another process: where its frames are, what to compute, and what the record says besides."""
+
+    store: Path
+    embedding: str
+    dataset: str
+    shards: tuple[str, ...]
+    run: RunInput
+    max_lost: float
+    where: str
+    record: Mapping[str, Any]
+    out: Path
+
+
+def records_folder(project: Project) -> Path:
+    """Where the records of runs are."""
+    return project.root / "results" / "runs" / "probe"
+
+
+def probe(project: Project) -> Outcome:
+    """Compute the runs that are missing or stale; a stale record whose run fails is removed, never shown as fresh."""
+    outcome = Outcome()
+    folder = records_folder(project)
+    folder.mkdir(parents=True, exist_ok=True)
+    plans, failures = plan_runs(project)
+    outcome.failures += failures
+    jobs: list[ProbeJob] = []
+    splits: dict[str, list] = {}
+    for plan in plans:
+        path = record_path(folder, plan.task.name, plan.embedding.config.name, plan.strategy, plan.probe)
+        if _is_finished(path, plan):
+            outcome.reused += 1
+            continue
+        path.unlink(missing_ok=True)
+        try:
+            if plan.task.name not in splits:
+                splits[plan.task.name] = task_splits(plan.task, plan.items, str(project.catalogue.task_file(plan.task)))
+            jobs.append(_job(project, plan, splits[plan.task.name], path))
+        except UserError as error:
+            failure = Failure(plan.task.name, str(error))
+            if failure not in outcome.failures:
+                outcome.failures.append(failure)
+    # The longest runs first, so that no process is left alone with one at the end.
+    jobs.sort(key=lambda job: (job.run.probe != "mlp", "frame" not in job.run.levels, -len(job.run.ids)))
+    with tqdm(total=len(jobs), unit="run", desc="probe", mininterval=2, disable=not jobs) as bar:
+        for job, _, reason in run_jobs(probe_job, jobs, project.params.engine.workers, project.params.engine.backend):
+            bar.update()
+            if reason is None:
+                outcome.computed += 1
+            else:
+                outcome.failures.append(Failure(f"{job.record['task']} x {job.embedding} ({job.run.probe})", reason))
+    return outcome
+
+
+def _is_finished(path: Path, plan: RunPlan) -> bool:
+    """Whether a record with this key is there; what it shows is brought up to date, which costs nothing."""
+    try:
+        record = read_record(path)
+    except (UserError, FileNotFoundError):
+        return False
+    if record.key != plan.key:
+        return False
+    current = record.model_copy(update=RunRecord.model_validate({**record.model_dump(), **shown(plan)}).model_dump(include=set(shown(plan))))
+    if current.model_dump_json() != record.model_dump_json():
+        write_record(RunRecord.model_validate(current.model_dump()), path.parent)
+    return True
+
+
+def shown(plan: RunPlan) -> dict[str, Any]:
+    """The fields of a record that are shown and are no part of its key."""
+    reference = plan.task.reference
+    return {
+        "title": plan.task.title,
+        "embedding_title": plan.embedding.config.title,
+        "domain": plan.task.domain,
+        "reference": reference.model_dump(mode="json") if reference else None,
+    }
+
+
+def _job(project: Project, plan: RunPlan, splits: list, path: Path) -> ProbeJob:
+    items, task = plan.items, plan.task
+    run = RunInput(
+        items.ids, items.labels, items.groups, splits, items.classes, plan.embedding.config.pool, plan.probe, dict(plan.settings),
+        tuple(task.levels), tuple(task.metrics), task.balance, plan.max_frames_per_clip, task.control, project.params.seed,
+    )  # fmt: skip
+    record = {
+        **shown(plan),
+        "task": task.name,
+        "kind": task.kind,
+        "embedding": plan.embedding.config.name,
+        "strategy": plan.strategy,
+        "probe": plan.probe,
+        "primary": task.metrics[0],
+        "classes": items.classes,
+        "key": plan.key,
+        "ingredients": dict(plan.ingredients),
+    }
+    shards = tuple(shard.key for shard in project.plan_shards(plan.embedding, plan.dataset))
+    return ProbeJob(
+        store_of(project).root, plan.embedding.config.name, plan.dataset, shards, run,
+        project.params.extract.max_lost, str(project.catalogue.task_file(task)), record, path.parent,
+    )  # fmt: skip
+
+
+def probe_job(job: ProbeJob) -> None:
+    """Compute one run and write its record.
+
+    Raises:
+        ClipError: its embedding was not extracted, or too many of its clips could not be read.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    started = perf_counter()
+    try:
+        view = Store(job.store).open(job.embedding, job.dataset, job.shards)
+    except KeyError:
+        raise ClipError(f"{job.dataset} is not extracted under {job.embedding}; run `leveret extract`") from None
+    lost = [clip for clip in job.run.ids if clip in view.lost]
+    if len(lost) > job.max_lost * len(job.run.ids):
+        raise ClipError(
+            f"{job.where}: {len(lost)} of {len(job.run.ids)} clips cannot be read, more than max_lost = {job.max_lost:g} allows; "
+            f"mend or remove them (first: {lost[0]}: {view.lost[lost[0]]})"
+        )
+    output = score_run(view, job.run)
+    write_record(RunRecord.model_validate({**job.record, **_scores(output), **_provenance(started)}), job.out)
+
+
+def _scores(output: RunOutput) -> dict[str, Any]:
+    result = output.result
+    return {
+        "scores": result.scores,
+        "shuffled": output.shuffled.scores if output.shuffled else None,
+        "chance": result.chance,
+        "majority": result.majority,
+        "confusion": result.confusion,
+        "folds": result.folds,
+        "clips": {"used": output.used, "lost": [{"id": clip, "reason": why} for clip, why in sorted(output.lost.items())]},
+    }
+
+
+def _provenance(started: float) -> dict[str, Any]:
+    return {
+        "provenance": {
+            "versions": {name: metadata.version(name) for name in _VERSIONED},
+            "device": "cpu",
+            "seconds": {"probe": round(perf_counter() - started, 3)},
+        }
+    }

@@ -1,0 +1,83 @@
+"""The runs of a project: a task under an embedding and a probe, each with its content key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.config.keys import code_version, content_key
+from benchmark.config.schema_task import TaskConfig
+from benchmark.engine.items import TaskItems, task_items
+from benchmark.engine.outcome import Failure
+from benchmark.engine.plan import EmbeddingPlan, Project, plan_embeddings
+from benchmark.errors import UserError
+
+# Fields of a task's YAML that are shown and change no score; what the data say is keyed by the items themselves.
+SHOWN = {"title", "domain", "note", "reference", "profiles", "dataset", "probes", "smoke", "label", "group", "filter", "map"}
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run that is selected, and everything that its result depends on."""
+
+    task: TaskConfig
+    embedding: EmbeddingPlan
+    dataset: str
+    probe: str
+    items: TaskItems
+    settings: Mapping[str, Any]
+    ingredients: Mapping[str, str]
+    max_frames_per_clip: int | None
+    strategy: str = "frozen"
+
+    @property
+    def key(self) -> str:
+        return content_key(dict(self.ingredients))
+
+    @property
+    def name(self) -> str:
+        return f"{self.task.name} x {self.embedding.config.name} ({self.probe})"
+
+
+def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
+    """Every selected run, and the tasks and embeddings that cannot be planned, with reasons."""
+    failures: list[Failure] = []
+    embeddings, failed = plan_embeddings(project, project.embeddings)
+    failures += [Failure(name, reason) for name, reason in failed.items()]
+    code = code_version("benchmark.engine.probe_job", "benchmark.engine.items", "benchmark.engine.runs")
+    plans: list[RunPlan] = []
+    for task in project.tasks:
+        dataset = project.catalogue.dataset_of(task).name
+        where = str(project.catalogue.task_file(task))
+        try:
+            items = task_items(task, project.clips(dataset), where, project.params.active.shrink)
+            digests = project.digests(dataset)
+        except UserError as error:
+            failures.append(Failure(task.name, str(error)))
+            continue
+        of_task = {
+            "audio": content_key([[clip.id, digests[clip.id]] for clip in items.clips]),
+            "annotation": content_key([items.ids, items.labels.tolist(), items.groups, items.parts, items.classes]),
+            "task": content_key(task.model_dump(mode="json", exclude=SHOWN)),
+            "probe_code": code,
+            "seed": content_key(project.params.seed),
+        }
+        frames = _max_frames(project, task)
+        for embedding in embeddings:
+            for probe in task.probes:
+                settings = probe_settings(project, probe)
+                keyed = {"probe": probe, "settings": settings, "pool": embedding.config.pool, "max_frames": frames}
+                ingredients = {**of_task, **embedding.ingredients, "probe": content_key({**keyed, "max_lost": project.params.extract.max_lost})}
+                plans.append(RunPlan(task, embedding, dataset, probe, items, settings, ingredients, frames))
+    return plans, failures
+
+
+def probe_settings(project: Project, probe: str) -> dict[str, Any]:
+    """The settings of a probe: params.yaml's, with what the profile sets."""
+    settings = getattr(project.params.probe, probe).model_dump(mode="json")
+    return {**settings, **project.params.active.mlp} if probe == "mlp" else settings
+
+
+def _max_frames(project: Project, task: TaskConfig) -> int | None:
+    if project.params.active.shrink and task.smoke.max_frames_per_clip is not None:
+        return task.smoke.max_frames_per_clip
+    return task.max_frames_per_clip

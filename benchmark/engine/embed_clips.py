@@ -28,9 +28,19 @@ def decode_clips(clips: Sequence[Clip], sample_rate: int) -> tuple[dict[str, np.
 def embed_clips(
     embedding: Any, waveforms: dict[str, np.ndarray], lost: dict[str, str], dtype: str, provenance: dict[str, Any]
 ) -> Shard:
-    """A shard with the frames of every waveform, in their order."""
+    """A shard with the frames of every waveform, in their order; clips that the embedding refuses join `lost`."""
+    lost = dict(lost)
     ids = list(waveforms)
-    embedded = []
+    embedded: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for start in range(0, len(ids), CHUNK):
-        embedded += embedding.embed([waveforms[clip] for clip in ids[start : start + CHUNK]])
-    return pack(ids, embedded, lost, dtype, provenance)
+        part = ids[start : start + CHUNK]
+        try:
+            embedded.update(zip(part, embedding.embed([waveforms[clip] for clip in part]), strict=True))
+        except ClipError:
+            # One of them is at fault: find out which.
+            for clip in part:
+                try:
+                    embedded[clip] = embedding.embed([waveforms[clip]])[0]
+                except ClipError as error:
+                    lost[clip] = str(error)
+    return pack(list(embedded), list(embedded.values()), lost, dtype, provenance)

@@ -97,7 +97,7 @@ def _with_weights(jobs: list[ExtractJob], outcome: Outcome) -> list[ExtractJob]:
     paths: dict[str, Path | None] = {}
     for name, config in sorted(configs.items()):
         try:
-            paths[name] = resolve(config.weights) if config.weights else None
+            paths[name] = resolve(config.weights, f"embeddings/{name}.yaml")
         except UserError as error:
             outcome.failures.append(Failure(name, str(error)))
     ready = []

@@ -18,7 +18,8 @@ from benchmark.datasets.clips import Clip
 from benchmark.datasets.digests import Digests
 from benchmark.datasets.read import read_dataset
 from benchmark.embeddings.registry import family_module
-from benchmark.embeddings.weights import weights_digest
+from benchmark.embeddings.weight_sources import sha256_file
+from benchmark.embeddings.weights import resolve
 from benchmark.errors import UserError
 
 # Fields of an embedding's YAML that say something about it and change none of its vectors.
@@ -115,13 +116,13 @@ class Project:
             UserError: the family is unknown, or its weights cannot be had.
         """
         described = config.model_dump(mode="json", exclude=COSMETIC | {"weights"})
-        modules = [family_module(config.family), "benchmark.engine.embed_clips"]
+        modules = [family_module(config), "benchmark.engine.embed_clips"]
         code = code_version(*modules, *([config.module] if config.module else []))
         return EmbeddingPlan(
             config,
             {
                 "embedding": content_key({**described, "dtype": self.params.extract.dtype}),
-                "weights": weights_digest(config.weights) if config.weights else "none",
+                "weights": _weights_digest(config),
                 "extract_code": code,
             },
         )
@@ -150,6 +151,16 @@ def _choose(
         return inside
     wanted = select(configs, asked, what)
     return [name for name in wanted if name in inside or name in asked]
+
+
+def _weights_digest(config: EmbeddingConfig) -> str:
+    """The checksum that the YAML gives, which is checked before use; else that of the file itself, fetched if need be."""
+    if config.weights is None:
+        return "none"
+    if config.weights.sha256:
+        return config.weights.sha256
+    path = resolve(config.weights, f"embeddings/{config.name}.yaml")
+    return sha256_file(path)
 
 
 def plan_embeddings(project: Project, configs: Iterable[EmbeddingConfig]) -> tuple[list[EmbeddingPlan], dict[str, str]]:

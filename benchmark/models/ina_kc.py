@@ -1,0 +1,74 @@
+"""The topology of INA's speech/music network trained on other inputs (Kehling & Cano, CMMR 2021, section 4.1).
+
+The released networks read log mel bands and normalise each patch; the paper trains their topology on patches of 68
+frames x 21 MFCC, or 128 mel bands, with feature-wise normalisation. Kernels, pools, dense sizes and dropout are those
+of the released `sm` network (Doukhan et al., ICASSP 2018): every convolution and hidden dense layer is followed by
+batch normalisation and ReLU.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmark.models.freezing import Freezable
+
+_BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}
+_DROPOUTS = (0.2, 0.3, 0.4, 0.5)
+
+
+def _convolution(inputs: int, outputs: int, kernel: tuple[int, int]) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel), nn.BatchNorm2d(outputs, **_BATCH_NORM), nn.ReLU())
+
+
+class InaKc(Freezable):
+    """INA topology; inputs are (B, 68, bands).
+
+    Args:
+        classes: outputs.
+        bands: cepstra (21) or mel bands (128), at least 18.
+        dropout: whether the hidden dense layers have dropout 0.2, 0.3, 0.4, 0.5 in training.
+    """
+
+    frames = 68
+    dim = 512
+
+    def __init__(self, classes: int = 2, bands: int = 21, dropout: bool = True):
+        super().__init__()
+        self.conv1 = _convolution(1, 64, (5, 4))
+        self.conv2 = _convolution(64, 128, (3, 3))
+        self.conv3 = _convolution(128, 128, (3, 3))
+        self.conv4 = _convolution(128, 256, (3, 3))
+        self.pool1 = nn.MaxPool2d(2)
+        self.pool4 = nn.MaxPool2d((12, 1))
+        width = -(-((bands - 3) // 2 - 4) // 2) - 2
+        sizes = [256 * width] + [self.dim] * 4
+        self.dense = nn.Sequential(
+            *(nn.Sequential(nn.Linear(i, o), nn.BatchNorm1d(o, **_BATCH_NORM), nn.ReLU()) for i, o in pairwise(sizes))
+        )
+        self.dropouts = nn.ModuleList(nn.Dropout(rate if dropout else 0.0) for rate in _DROPOUTS)
+        self.output = nn.Linear(self.dim, classes)
+
+    def intermediate(self) -> Sequence[nn.Module]:
+        """The four convolutions."""
+        return self.conv1, self.conv2, self.conv3, self.conv4
+
+    def maps(self, x: Tensor) -> Tensor:
+        """Patches (B, 68, bands) to the flattened maps, (B, 256 * width)."""
+        x = self.pool1(self.conv1(x.unsqueeze(1)))
+        x = self.conv3(self.conv2(x))
+        # Keras' "same" pool: an odd axis gets its padding behind only.
+        x = functional.max_pool2d(x, 2, ceil_mode=True)
+        return self.pool4(self.conv4(x)).flatten(1)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Patches (B, 68, bands) to the last hidden layer, (B, 512)."""
+        x = self.maps(x)
+        for index, layer in enumerate(self.dense):
+            x = layer(x if index == 0 else self.dropouts[index - 1](x))
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Patches (B, 68, bands) to logits (B, classes)."""
+        return self.output(self.dropouts[-1](self.embed(x)))

@@ -21,6 +21,7 @@ FAMILIES = {
     "handcrafted": "benchmark.embeddings.handcrafted",
     "ina": "benchmark.embeddings.ina",
     "melpatch": "benchmark.embeddings.melpatch",
+    "openl3": "benchmark.embeddings.openl3",
 }
 
 

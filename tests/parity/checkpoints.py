@@ -1,0 +1,66 @@
+"""Seeded weights in the file formats of the authors, for recipes and tests alike."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from tests.parity.seeded import seeded_array, seeded_waveform
+
+Layers = Mapping[str, Mapping[str, np.ndarray]]
+
+
+def noisy_waveform(samples: int, sample_rate: int) -> np.ndarray:
+    """The seeded test signal with a little noise, as recordings have it.
+
+    Without it bands of a spectrum fall below the rounding noise of a float32 FFT, where no two libraries agree.
+    """
+    noise = np.random.default_rng(0).standard_normal(samples)
+    return (0.8 * seeded_waveform(samples, sample_rate) + 0.01 * noise).astype(np.float32)
+
+
+def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
+    """Greatest deviation over greatest value."""
+    assert actual.shape == expected.shape, (actual.shape, expected.shape)
+    return float(np.abs(actual - expected).max() / np.abs(expected).max())
+
+
+def write_keras_h5(path: Path, layers: Layers) -> Path:
+    """Write `layers` as Keras 2 writes the weights of a model; a layer without arrays stays in the list of names."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name in layers]
+        for layer, arrays in layers.items():
+            group = file.create_group(layer)
+            names = [f"{layer}/{weight}:0" for weight in arrays]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, array in zip(names, arrays.values(), strict=True):
+                group[name] = array
+    return path
+
+
+def batch_norm(layer: str, channels: int, scale: bool = True) -> dict[str, np.ndarray]:
+    """Arrays of a Keras batch normalisation."""
+    names = ("gamma", "beta", "moving_mean", "moving_variance") if scale else ("beta", "moving_mean", "moving_variance")
+    return {name: seeded_array(f"{layer}/{name}", (channels,)) for name in names}
+
+
+def kernel_and_bias(layer: str, *shape: int, gain: float = 1.4) -> dict[str, np.ndarray]:
+    """Arrays of a Keras convolution or dense layer; a gain of sqrt(2) keeps the size of activations through ReLU."""
+    return {
+        "kernel": seeded_array(f"{layer}/kernel", shape, gain),
+        "bias": seeded_array(f"{layer}/bias", shape[-1:]),
+    }
+
+
+def openl3_layers() -> dict[str, dict[str, np.ndarray]]:
+    """OpenL3's audio network, with layer names as Keras counts them and without the layers that have no arrays."""
+    channels = (1, 64, 64, 128, 128, 256, 256, 512, 512)
+    layers: dict[str, dict[str, np.ndarray]] = {}
+    for i, (before, after) in enumerate(zip(channels[:-1], channels[1:], strict=True)):
+        layers[f"batch_normalization_{i + 9}"] = batch_norm(f"openl3/norm{i}", before)
+        name = f"conv2d_{i + 8}" if i < 7 else "audio_embedding_layer"
+        layers[name] = kernel_and_bias(f"openl3/convolution{i}", 3, 3, before, after)
+    # Decibels between -80 and 0 come in.
+    layers["batch_normalization_9"] |= {"moving_mean": np.float32([-30.0]), "moving_variance": np.float32([300.0])}
+    return layers

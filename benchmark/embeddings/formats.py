@@ -4,7 +4,7 @@ Functions:
     read_keras_h5: Keras HDF5 weights (or whole models), plain or gzipped.
     read_tensor_bundle: a TensorFlow checkpoint of two files, `.index` and `.data-00000-of-00001`.
 
-Both give float32 arrays in the layout of the file; the architecture's module knows how they map to PyTorch.
+Both give arrays in the layout of the file; the architecture's module knows how they map to PyTorch.
 """
 
 import gzip
@@ -23,7 +23,6 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _TABLE_MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48
 _NO_COMPRESSION = 0
-_DATA_SUFFIX = ".data-00000-of-00001"
 # From tensorflow/core/framework/types.proto; other types than these hold no weights.
 _DTYPES = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -49,20 +48,12 @@ def read_keras_h5(path: Path) -> dict[str, list[np.ndarray]]:
     return {name: arrays for name, arrays in layers.items() if arrays}
 
 
-def read_tensor_bundle(path: Path) -> dict[str, np.ndarray]:
+def read_tensor_bundle(index: Path, data: Path) -> dict[str, np.ndarray]:
     """Variables of a TensorFlow checkpoint, by name.
 
-    Args:
-        path: the `.index` or the `.data-00000-of-00001` file; the other one lies beside it.
-
     Raises:
-        UserError: a file is missing, damaged, or uses what such small checkpoints do not (compression, shards).
+        UserError: the files are damaged or do not belong together, or the checkpoint has several shards.
     """
-    stem = path.name.removesuffix(_DATA_SUFFIX).removesuffix(".index")
-    index, data = path.with_name(f"{stem}.index"), path.with_name(stem + _DATA_SUFFIX)
-    for file in (index, data):
-        if not file.is_file():
-            raise UserError(f"{file}: not here; a TensorFlow checkpoint needs .index and {_DATA_SUFFIX} side by side")
     values = data.read_bytes()
     try:
         return {name.decode(): _variable(entry, values) for name, entry in _table(index.read_bytes()) if name}

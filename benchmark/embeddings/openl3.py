@@ -16,6 +16,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.formats import read_keras_h5
 from benchmark.embeddings.precision import DTYPES, InPrecision
+from benchmark.embeddings.weight_files import fill, needed
 from benchmark.embeddings.windows import WindowEmbedding, Windows
 from benchmark.errors import UserError
 from benchmark.models.openl3 import SIZES, OpenL3, load_keras
@@ -89,14 +90,10 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     hop = int(args["hop"] * SAMPLE_RATE)
     if hop < 1:
         raise UserError(f"{source(config)}: args: hop is {args['hop']}; it must be more than 0 s")
-    if weights is None:
-        raise UserError(f"{source(config)}: weights: OpenL3 needs the authors' .h5 file; name one")
     representation, size = str(config.model).split("-")
     net = OpenL3(int(size))
-    try:
-        load_keras(net, read_keras_h5(weights))
-    except ValueError as error:
-        raise UserError(f"{weights}: not OpenL3's weights: {error}") from None
+    path = needed(config, weights, "the authors' .h5 file")
+    fill(path, lambda: load_keras(net, read_keras_h5(path)))
     network = nn.Sequential(Spectrogram(representation, args["frontend"]), InPrecision(net.fold(), args["dtype"]))
     before = SAMPLE_RATE // 2 if args["center"] else 0
     return WindowEmbedding(

@@ -22,6 +22,8 @@ FAMILIES = {
     "ina": "benchmark.embeddings.ina",
     "melpatch": "benchmark.embeddings.melpatch",
     "openl3": "benchmark.embeddings.openl3",
+    "vggish": "benchmark.embeddings.vggish",
+    "yamnet": "benchmark.embeddings.yamnet",
 }
 
 

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.embeddings.arguments import source
 from benchmark.embeddings.patches import PatchEmbedding, Patches
+from benchmark.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,19 @@ def slice_or_zeros(waveform: np.ndarray, start: int, stop: int) -> np.ndarray:
     inside = waveform[max(start, 0) : max(stop, 0)]
     before = min(max(-start, 0), stop - start)
     return np.pad(inside, (before, stop - start - before - len(inside)))
+
+
+def hop_in_frames(config: EmbeddingConfig, hop_s: float, frame_hop: int, sample_rate: int) -> int:
+    """The hop of windows in frames of the front end, of `frame_hop` samples each.
+
+    Raises:
+        UserError: `hop_s` is not a positive multiple of the frames' hop.
+    """
+    frames = round(hop_s * sample_rate / frame_hop)
+    if frames < 1 or not math.isclose(frames * frame_hop, hop_s * sample_rate, abs_tol=0.5):
+        unit = frame_hop / sample_rate
+        raise UserError(f"{source(config)}: args: hop is {hop_s:g}; it must be a multiple of {unit:g} s")
+    return frames
 
 
 class WindowEmbedding(PatchEmbedding):

@@ -46,7 +46,7 @@ NOISE = {
 
 @pytest.mark.parametrize(("frontend", "representation"), NOISE)
 def test_front_end_gives_the_published_figures(frontend, representation):
-    noise = torch.from_numpy(np.random.RandomState(0).randn(48_000) * 0.1)[None]  # noqa: NPY002
+    noise = torch.from_numpy(np.random.RandomState(0).randn(48_000) * 0.1)[None]
     spectrogram = Spectrogram(representation, frontend)(noise)
     figures = [spectrogram.mean(), spectrogram.std(), *spectrogram[0, 0, 10, 50:53]]
     expected = NOISE[frontend, representation]

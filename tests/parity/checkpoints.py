@@ -1,5 +1,6 @@
 """Seeded weights in the file formats of the authors, for recipes and tests alike."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,10 +58,49 @@ def openl3_layers() -> dict[str, dict[str, np.ndarray]]:
     """OpenL3's audio network, with layer names as Keras counts them and without the layers that have no arrays."""
     channels = (1, 64, 64, 128, 128, 256, 256, 512, 512)
     layers: dict[str, dict[str, np.ndarray]] = {}
-    for i, (before, after) in enumerate(zip(channels[:-1], channels[1:], strict=True)):
+    for i, (before, after) in enumerate(itertools.pairwise(channels)):
         layers[f"batch_normalization_{i + 9}"] = batch_norm(f"openl3/norm{i}", before)
         name = f"conv2d_{i + 8}" if i < 7 else "audio_embedding_layer"
         layers[name] = kernel_and_bias(f"openl3/convolution{i}", 3, 3, before, after)
     # Decibels between -80 and 0 come in.
     layers["batch_normalization_9"] |= {"moving_mean": np.float32([-30.0]), "moving_variance": np.float32([300.0])}
     return layers
+
+
+def yamnet_layers() -> dict[str, dict[str, np.ndarray]]:
+    """YAMNet, with the authors' layer names."""
+    widths = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+    layers = {"layer1/conv": {"kernel": seeded_array("yamnet/layer1/kernel", (3, 3, 1, 32), 1.4)}}
+    layers["layer1/conv/bn"] = batch_norm("yamnet/layer1/bn", 32, scale=False)
+    channels = 32
+    for number, width in enumerate(widths, start=2):
+        depthwise, pointwise = f"layer{number}/depthwise_conv", f"layer{number}/pointwise_conv"
+        # Only the nine weights of a channel add up; seeded_array divides by all channels.
+        kernel = seeded_array(f"yamnet/{depthwise}/kernel", (3, 3, channels, 1), 1.4 * channels**0.5)
+        layers[depthwise] = {"depthwise_kernel": kernel}
+        layers[f"{depthwise}/bn"] = batch_norm(f"yamnet/{depthwise}/bn", channels, scale=False)
+        layers[pointwise] = {"kernel": seeded_array(f"yamnet/{pointwise}/kernel", (1, 1, channels, width), 1.4)}
+        layers[f"{pointwise}/bn"] = batch_norm(f"yamnet/{pointwise}/bn", width, scale=False)
+        channels = width
+    layers["logits"] = kernel_and_bias("yamnet/logits", 1024, 521)
+    return layers
+
+
+def vggish_arrays() -> dict[str, np.ndarray]:
+    """VGGish, with the keys of torchvggish's state dict."""
+    convolutions = {0: (64, 1), 3: (128, 64), 6: (256, 128), 8: (256, 256), 11: (512, 256), 13: (512, 512)}
+    shapes = {f"features.{i}": (*channels, 3, 3) for i, channels in convolutions.items()}
+    shapes |= {"embeddings.0": (4096, 12288), "embeddings.2": (4096, 4096), "embeddings.4": (128, 4096)}
+    arrays = {}
+    for layer, shape in shapes.items():
+        arrays[f"{layer}.weight"] = seeded_array(f"vggish/{layer}.weight", shape, 1.4)
+        arrays[f"{layer}.bias"] = seeded_array(f"vggish/{layer}.bias", shape[:1])
+    return arrays
+
+
+def vggish_pca_arrays() -> dict[str, np.ndarray]:
+    """VGGish's principal components."""
+    return {
+        "pca_eigen_vectors": seeded_array("vggish/pca_eigen_vectors", (128, 128), 1.0),
+        "pca_means": seeded_array("vggish/pca_means", (128,)),
+    }

@@ -2,9 +2,9 @@
 
 Usage: python -m tests.parity.make_openl3 OPENL3 KAPRE_0_1_4
 
-OPENL3 is a checkout of the package at v0.4.2, KAPRE_0_1_4 an unpacked source distribution of that version of kapre, which
-computes the legacy front end. Needs tensorflow with tf_keras, kapre 0.3.7, resampy, librosa, scikit-learn and soundfile,
-but not openl3's own weights.
+OPENL3 is a checkout of the package at v0.4.2, KAPRE_0_1_4 an unpacked source distribution of that version of kapre,
+which computes the legacy front end. Needs tensorflow with tf_keras, kapre 0.3.7, resampy, librosa, scikit-learn and
+soundfile, but not openl3's own weights.
 """
 
 import os

@@ -1,0 +1,70 @@
+"""VGGish: 0.96 s of 16 kHz audio per frame, embedding of 128.
+
+`model: vggish` is the embedding layer itself, `model: vggish-pca` the whitened and quantized values of AudioSet's
+release, for which the principal components, `vggish_pca_params.npz`, lie beside the weights or are named by
+`args: {pca: {http: ..., file: ...}}`.
+"""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.embeddings.arguments import check_args, check_choice
+from benchmark.embeddings.audioset_mel import HOP, PATCH, SAMPLE_RATE, LogMel
+from benchmark.embeddings.precision import DTYPES, InPrecision
+from benchmark.embeddings.weight_files import companion, fill, needed, read_state
+from benchmark.embeddings.windows import WindowEmbedding, Windows, hop_in_frames
+from benchmark.errors import UserError
+from benchmark.models.strict import load_strict
+from benchmark.models.vggish import QUANTIZATIONS, SIZE, Postprocessor, VGGish, load_pca
+
+MODELS = ("vggish", "vggish-pca")
+LOG_OFFSET = 0.01
+
+_BATCH = 8
+
+
+def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowEmbedding:
+    """Build VGGish from torchvggish's checkpoint.
+
+    Raises:
+        UserError: another model, arguments that do not fit, or weights that are missing or not VGGish's.
+    """
+    defaults = {"hop": 0.96, "final_relu": False, "quantization": "truncate", "pca": {}, "dtype": "float32"}
+    args = check_args(config, defaults)
+    check_choice(config, "model", config.model, MODELS)
+    check_choice(config, "args: quantization", args["quantization"], QUANTIZATIONS)
+    check_choice(config, "args: dtype", args["dtype"], DTYPES)
+    path = needed(config, weights, "torchvggish's .pth file")
+    net = VGGish(args["final_relu"])
+    fill(path, lambda: load_strict(net, read_state(path)))
+    network = nn.Sequential(LogMel(LOG_OFFSET), InPrecision(net, args["dtype"]))
+    whole_numbers = config.model == "vggish-pca"
+    if whole_numbers:
+        components = companion(config, path, "pca", "vggish_pca_params.npz")
+        network.append(_postprocessor(components, args["quantization"]))
+    # A level must not flip because another batch rounds otherwise.
+    batch_size = 1 if whole_numbers and torch.device(device).type == "cpu" else _BATCH
+    return WindowEmbedding(
+        config,
+        network.to(device).eval(),
+        batch_size,
+        Windows(PATCH, HOP * hop_in_frames(config, args["hop"], HOP, SAMPLE_RATE)),
+        sample_rate=SAMPLE_RATE,
+        dim=SIZE,
+        device=device,
+    )
+
+
+def _postprocessor(path: Path, quantization: str) -> Postprocessor:
+    postprocessor = Postprocessor(quantization)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            fill(path, lambda: load_pca(postprocessor, dict(arrays)))
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: not the principal components of VGGish ({error}); fetch it again") from None
+    return postprocessor

@@ -5,7 +5,7 @@ import torch
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.base import Embedding, embed_equal_lengths, pool
-from benchmark.embeddings.patches import Patches, PatchEmbedding
+from benchmark.embeddings.patches import PatchEmbedding, Patches
 from benchmark.embeddings.registry import FAMILIES, build_embedding
 from benchmark.errors import ClipError, UserError
 

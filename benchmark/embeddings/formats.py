@@ -81,7 +81,7 @@ def _variable(entry: bytes, values: bytes) -> np.ndarray:
     offset, size = fields.get(4, 0), fields.get(5, 0)
     if fields.get(3, 0) != 0 or offset + size > len(values):
         raise ValueError("values lie outside the data file")
-    return np.frombuffer(values[offset : offset + size], _DTYPES[fields.get(1, 0)]).reshape(shape)
+    return np.frombuffer(values[offset : offset + size], _DTYPES[fields.get(1, 0)]).reshape(shape).copy()
 
 
 def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:

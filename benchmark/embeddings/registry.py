@@ -17,11 +17,23 @@ if TYPE_CHECKING:
 
 # Each module has `build(config, weights, device) -> Embedding`; it is imported when it is first asked for.
 FAMILIES = {
+    "aclnet": "benchmark.embeddings.aclnet",
+    "acmus": "benchmark.embeddings.acmus",
+    "aenet": "benchmark.embeddings.aenet",
+    "classical": "benchmark.embeddings.classical",
+    "gated-cnn": "benchmark.embeddings.gated_cnn",
     "ge2e": "benchmark.embeddings.ge2e",
     "handcrafted": "benchmark.embeddings.handcrafted",
+    "hear": "benchmark.embeddings.hear",
     "ina": "benchmark.embeddings.ina",
+    "jazz-solo": "benchmark.embeddings.jazz_solo",
+    "lu": "benchmark.embeddings.lu_features",
     "melpatch": "benchmark.embeddings.melpatch",
+    "musicnn": "benchmark.embeddings.musicnn",
     "openl3": "benchmark.embeddings.openl3",
+    "opensmile": "benchmark.embeddings.opensmile_lld",
+    "pretrained-here": "benchmark.embeddings.pretrained",
+    "slowfast": "benchmark.embeddings.slowfast",
     "vggish": "benchmark.embeddings.vggish",
     "yamnet": "benchmark.embeddings.yamnet",
 }

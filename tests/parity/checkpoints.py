@@ -104,3 +104,70 @@ def vggish_pca_arrays() -> dict[str, np.ndarray]:
         "pca_eigen_vectors": seeded_array("vggish/pca_eigen_vectors", (128, 128), 1.0),
         "pca_means": seeded_array("vggish/pca_means", (128,)),
     }
+
+
+def musicnn_variables(vgg: bool = False) -> dict[str, np.ndarray]:
+    """musicnn or its VGG companion, with the names of the authors' TensorFlow variables."""
+    if vgg:
+        kernels = {"1CNN": (3, 3, 1, 128), **{f"{i}CNN": (3, 3, 128, 128) for i in range(2, 6)}, "dense": (256, 50)}
+        norms = (1, 128, 128, 128, 128, 128)
+    else:
+        shapes = [(7, 38, 1, 204), (7, 67, 1, 204), (128, 1, 1, 51), (64, 1, 1, 51), (32, 1, 1, 51)]
+        shapes += [(7, 561, 1, 64), (7, 64, 1, 64), (7, 64, 1, 64)]
+        kernels = {f"conv2d_{i}" if i else "conv2d": shape for i, shape in enumerate(shapes)}
+        kernels |= {"dense": (1506, 200), "dense_1": (200, 50)}
+        norms = (1, 204, 204, 51, 51, 51, 64, 64, 64, 1506, 200)
+    prefix = "vgg" if vgg else "musicnn"
+    layers = {layer: kernel_and_bias(f"{prefix}/{layer}", *shape) for layer, shape in kernels.items()}
+    for i, channels in enumerate(norms):
+        layer = f"batch_normalization_{i}" if i else "batch_normalization"
+        layers[layer] = batch_norm(f"{prefix}/{layer}", channels)
+    return {f"{layer}/{name}": array for layer, arrays in layers.items() for name, array in arrays.items()}
+
+
+def write_tensor_bundle(stem: Path, variables: Mapping[str, np.ndarray]) -> Path:
+    """Write a TensorFlow checkpoint, `stem`.index and `stem`.data-00000-of-00001, and give the path of the latter."""
+    data, entries = b"", [(b"", b"\x08\x01\x1a\x02\x08\x01")]
+    for name, array in sorted(variables.items()):
+        shape = b"".join(_field(2, _field(1, size)) for size in array.shape)
+        entry = _field(1, 1) + _field(2, shape) + _field(4, len(data)) + _field(5, array.nbytes)
+        entries.append((name.encode(), entry + b"\x35\0\0\0\0"))
+        data += array.astype("<f4").tobytes()
+    block = _block(entries)
+    table = block + b"\0" * 5
+    handle = _varint(0) + _varint(len(block))
+    index_block = _block([(b"\xff", handle)])
+    index_handle = _varint(len(table)) + _varint(len(index_block))
+    table += index_block + b"\0" * 5
+    footer = (_varint(0) + _varint(0) + index_handle).ljust(40, b"\0")
+    stem.with_name(stem.name + ".index").write_bytes(table + footer + 0xDB4775248B80FB57.to_bytes(8, "little"))
+    values = stem.with_name(stem.name + ".data-00000-of-00001")
+    values.write_bytes(data)
+    return values
+
+
+def _block(entries: list[tuple[bytes, bytes]]) -> bytes:
+    """A block of a table; each key shares with the one before it what it can."""
+    content, before = b"", b""
+    for key, value in entries:
+        shared = next(
+            (i for i, (a, b) in enumerate(zip(before, key, strict=False)) if a != b), min(len(before), len(key))
+        )
+        content += _varint(shared) + _varint(len(key) - shared) + _varint(len(value)) + key[shared:] + value
+        before = key
+    return content + b"\0\0\0\0" + b"\1\0\0\0"
+
+
+def _field(number: int, value: int | bytes) -> bytes:
+    """A field of a protocol buffer."""
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    content = b""
+    while value > 0x7F:
+        content += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return content + bytes([value])

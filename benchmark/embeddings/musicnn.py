@@ -1,0 +1,70 @@
+"""musicnn: three seconds of 16 kHz audio per frame, tagger features of 200, 753 or (its VGG companion) 256.
+
+The package casts the mel spectrum to float16 before the logarithm, where a loud sound overflows to infinity; here it
+stays in float32.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.audio.frontends import MelSpectrogram
+from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.embeddings.arguments import check_args, check_choice
+from benchmark.embeddings.formats import read_tensor_bundle
+from benchmark.embeddings.precision import DTYPES, InPrecision
+from benchmark.embeddings.weight_files import companion, fill, needed
+from benchmark.embeddings.windows import WindowEmbedding, Windows, hop_in_frames
+from benchmark.models.musicnn import BANDS, FRAMES, Musicnn, MusicnnVgg, load_tensorflow
+
+SAMPLE_RATE = 16_000
+N_FFT, HOP = 512, 256
+# Samples of a patch, with the half window that is padded at either end of a clip.
+PATCH = (FRAMES - 1) * HOP + N_FFT
+
+NETS = {"mtt": Musicnn, "msd": Musicnn, "mtt-vgg": MusicnnVgg, "msd-vgg": MusicnnVgg}
+
+_BATCH = 8
+
+
+class LogMel(nn.Module):
+    """Patches of audio (B, samples) to log10(10000 mel + 1), (B, T, 96)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mel = MelSpectrogram(SAMPLE_RATE, N_FFT, HOP, BANDS, center=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.log10(10_000.0 * self.mel(x) + 1.0)
+
+
+def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowEmbedding:
+    """Build musicnn from the authors' TensorFlow checkpoint; `model` is `mtt`, `msd`, `mtt-vgg` or `msd-vgg`.
+
+    `args`: `read_out` (penultimate, mean_pool or max_pool; pool5 for the VGGs), `hop` in s, `dtype`, and `index`, the
+    source of the checkpoint's `.index`, which is looked for beside the `.data-00000-of-00001` first.
+
+    Raises:
+        UserError: another model, arguments that do not fit, or weights that are missing or not musicnn's.
+    """
+    check_choice(config, "model", config.model, tuple(NETS))
+    kind = NETS[str(config.model)]
+    first = next(iter(kind.sizes))
+    args = check_args(config, {"read_out": first, "hop": FRAMES * HOP / SAMPLE_RATE, "index": {}, "dtype": "float32"})
+    check_choice(config, "args: read_out", args["read_out"], tuple(kind.sizes))
+    check_choice(config, "args: dtype", args["dtype"], DTYPES)
+    path = needed(config, weights, "the checkpoint's .data-00000-of-00001 file")
+    index = companion(config, path, "index", path.name.removesuffix(".data-00000-of-00001") + ".index")
+    net = kind(args["read_out"])
+    fill(path, lambda: load_tensorflow(net, read_tensor_bundle(index, path)))
+    hop = HOP * hop_in_frames(config, args["hop"], HOP, SAMPLE_RATE)
+    return WindowEmbedding(
+        config,
+        nn.Sequential(LogMel(), InPrecision(net, args["dtype"])).to(device).eval(),
+        _BATCH,
+        Windows(PATCH, hop, before=N_FFT // 2, after=N_FFT // 2),
+        sample_rate=SAMPLE_RATE,
+        dim=kind.sizes[args["read_out"]],
+        device=device,
+    )

@@ -33,6 +33,7 @@ FAMILIES = {
     "openl3": "benchmark.embeddings.openl3",
     "opensmile": "benchmark.embeddings.opensmile_lld",
     "pretrained-here": "benchmark.embeddings.pretrained",
+    "random-cnn": "benchmark.embeddings.random_cnn",
     "slowfast": "benchmark.embeddings.slowfast",
     "vggish": "benchmark.embeddings.vggish",
     "yamnet": "benchmark.embeddings.yamnet",

@@ -1,0 +1,192 @@
+"""Unpacking archives that nobody here has looked at.
+
+Refused as a whole: members outside the folder (`..`, absolute paths, drive letters), links out of it, devices, and
+archives that grow beyond what sound and annotations can. No link is ever made on disk: one that points inside becomes a
+copy.
+"""
+
+import errno
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from benchmark.datasets.transfer import check_space
+from benchmark.errors import UserError
+
+# Uncompressed size over the archive's. FLAC and MP3 stay near 1, WAV below 20; silence and tables may reach more, in
+# small archives.
+MAX_RATIO = 100
+FREE_SIZE = 1 << 30
+
+_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_CHUNK = 1 << 20
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+class _Limit:
+    """Counts bytes written, and refuses to go beyond what the archive may plausibly hold."""
+
+    def __init__(self, archive: Path) -> None:
+        self._archive = archive
+        self.left = max(FREE_SIZE, MAX_RATIO * archive.stat().st_size)
+
+    def take(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise UserError(
+                f"{self._archive}: unpacks to more than {MAX_RATIO} times its size: refused as a zip bomb; "
+                "look into it, unpack it by hand, and name the folder as a `manual` source"
+            )
+
+
+def is_archive(name: str) -> bool:
+    """Whether `unpack` knows this kind of file, by its name."""
+    return name.lower().endswith((".zip", *_TAR_SUFFIXES))
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a zip or a (compressed) tar into `folder`, which may hold other things already.
+
+    On an error `folder` may hold a part of the files: unpack into a folder that is thrown away then.
+
+    Raises:
+        UserError: the archive is damaged, cut short, or of another kind, holds something that is refused, or does not
+            fit.
+    """
+    if not is_archive(archive.name):
+        known = ", ".join((".zip", *_TAR_SUFFIXES))
+        raise UserError(f"{archive}: cannot be unpacked here (known: {known}); unpack it by hand")
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = _unpack_zip if archive.name.lower().endswith(".zip") else _unpack_tar
+    try:
+        kind(archive, folder, _Limit(archive))
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{archive}: damaged or cut short ({reason}); delete it and run the same again") from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise UserError(f"{archive}: no space left while unpacking; free some and run the same again") from None
+        if error.errno in {None, errno.EINVAL, errno.EIO}:
+            # bz2 and gzip report damage as plain OSErrors.
+            raise UserError(f"{archive}: damaged or cut short ({error}); delete it and run the same again") from None
+        if error.errno in {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}:
+            raise UserError(f"{archive}: holds names that cannot be files beside each other ({error})") from None
+        raise
+
+
+def _unpack_zip(archive: Path, folder: Path, limit: _Limit) -> None:
+    with zipfile.ZipFile(archive) as file:
+        members = [(member, _inside(member.filename, archive)) for member in file.infolist()]
+        total = sum(member.file_size for member, _ in members)
+        _Limit(archive).take(total)
+        check_space(folder, total, archive.name)
+        for member, path in members:
+            mode = member.external_attr >> 16
+            if member.is_dir():
+                (folder / path).mkdir(parents=True, exist_ok=True)
+            elif stat.S_IFMT(mode) in {0, stat.S_IFREG}:
+                with file.open(member) as source:
+                    _write(source, folder / path, limit)
+            else:
+                raise UserError(f"{archive}: {member.filename!r} is a link or a device: refused; unpack it by hand")
+
+
+def _unpack_tar(archive: Path, folder: Path, limit: _Limit) -> None:
+    links: list[tuple[str, PurePosixPath, PurePosixPath]] = []
+    with tarfile.open(archive, "r:*") as file:
+        for member in file:
+            path = _inside(member.name, archive)
+            if member.isdir():
+                (folder / path).mkdir(parents=True, exist_ok=True)
+            elif member.isreg():
+                check_space(folder, member.size, archive.name)
+                source = file.extractfile(member)
+                if source is None:
+                    raise tarfile.ReadError(f"{member.name} has no content")
+                if _write(source, folder / path, limit) != member.size:
+                    raise tarfile.ReadError("unexpected end of data")
+            elif member.issym() or member.islnk():
+                base = path.parent if member.issym() else PurePosixPath()
+                links.append((member.name, path, _inside(str(_lexical(base, member.linkname, archive)), archive)))
+            else:
+                raise UserError(f"{archive}: {member.name!r} is a device: refused; unpack it by hand")
+        _check_end(file, archive, limit)
+    for name, path, target in links:
+        source = folder / target
+        if not source.is_file():
+            raise UserError(
+                f"{archive}: {name!r} is a link to {str(target)!r}, which is no file of it; unpack it by hand"
+            )
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        if source != folder / path:
+            with source.open("rb") as content:
+                _write(content, folder / path, limit)
+
+
+def _check_end(file: tarfile.TarFile, archive: Path, limit: _Limit) -> None:
+    """See that the archive has its end: tarfile takes one that is cut between two members for whole."""
+    stream: IO[bytes] = file.fileobj  # type: ignore[assignment]
+    if archive.name.lower().endswith(".tar"):
+        stream.seek(file.offset)
+        if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("unexpected end of data")
+        return
+    # Compressed: their own end marks are checked when all is read.
+    while chunk := stream.read(_CHUNK):
+        limit.take(len(chunk))
+
+
+def _inside(name: str, archive: Path) -> PurePosixPath:
+    """`name` as a path inside the folder, or an error."""
+    plain = name.replace("\\", "/")
+    path = PurePosixPath(plain)
+    drive = len(plain) > 1 and plain[1] == ":"
+    if path.is_absolute() or drive or ".." in path.parts or "\0" in plain:
+        raise UserError(f"{archive}: {name!r} leads out of its folder: refused; do not trust this file")
+    return path
+
+
+def _lexical(base: PurePosixPath, target: str, archive: Path) -> PurePosixPath:
+    """Where a link leads, seen from the top of the archive."""
+    if PurePosixPath(target).is_absolute():
+        raise UserError(f"{archive}: holds a link to {target!r}, out of its folder: refused; do not trust this file")
+    return PurePosixPath(os.path.normpath(str(base / target)))
+
+
+def _write(source: IO[bytes], path: Path, limit: _Limit) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with path.open("wb") as out:
+        while chunk := source.read(_CHUNK):
+            limit.take(len(chunk))
+            out.write(chunk)
+            count += len(chunk)
+    return count
+
+
+def swap_in(made: Path, place: Path) -> None:
+    """Put the finished folder `made` in the place of `place`, which may exist.
+
+    A kill between the two renames leaves no `place`, so that nothing half-made is ever found there.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.replace(old)
+    made.replace(place)
+    shutil.rmtree(old, ignore_errors=True)

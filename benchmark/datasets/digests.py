@@ -1,0 +1,74 @@
+"""Checksums of audio files, remembered by size and time of change, so that what is finished is not read again."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+_HASHERS = 4
+
+
+class Digests:
+    """A ledger of checksums in a small database under the data folder; a context manager.
+
+    A file counts as unchanged while its size, its time of change (in nanoseconds) and its inode are the same.
+    """
+
+    def __init__(self, data_root: Path) -> None:
+        data_root.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(data_root / ".digests.sqlite", timeout=60)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
+
+    def __enter__(self) -> "Digests":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.commit()
+        self._db.close()
+
+    def of_files(self, paths: Iterable[Path]) -> dict[Path, str]:
+        """SHA-256 of each file; `missing` for one that is not there, `unreadable` for one that cannot be opened."""
+        paths = sorted(set(paths))
+        known = dict(
+            (path, (stamp, digest))
+            for path, stamp, digest in self._db.execute("SELECT path, stamp, sha256 FROM digests")
+        )
+        result: dict[Path, str] = {}
+        stale: list[tuple[Path, str]] = []
+        for path in paths:
+            stamp = _stamp(path)
+            if stamp is None:
+                result[path] = "missing"
+                continue
+            entry = known.get(str(path.absolute()))
+            if entry is not None and entry[0] == stamp:
+                result[path] = entry[1]
+            else:
+                stale.append((path, stamp))
+        with ThreadPoolExecutor(_HASHERS) as threads:
+            digests = list(threads.map(_sha256, [path for path, _ in stale]))
+        for (path, stamp), digest in zip(stale, digests, strict=True):
+            result[path] = digest
+            if digest != "unreadable":
+                row = (str(path.absolute()), stamp, digest)
+                self._db.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", row)
+        self._db.commit()
+        return result
+
+
+def _stamp(path: Path) -> str | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "unreadable"

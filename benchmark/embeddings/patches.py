@@ -21,10 +21,10 @@ class Patches:
     """The patches of one clip, made piece by piece.
 
     Attributes:
-        count: how many patches the network has to see, P >= 1.
+        count: how many patches the network has to see, P.
         take: `take(start, stop)` gives patches [start, stop) as (stop - start, ...).
         times: centres of the frames in seconds, (n,).
-        index: which patch each frame shows, (n,) int64; None: n = P, in order.
+        index: which patch each frame shows, (n,) int64, -1 for a frame that shows none; None: n = P, in order.
     """
 
     count: int
@@ -39,6 +39,7 @@ class PatchEmbedding(Embedding):
     Args:
         network: (B, ...) to (B, dim), without gradients and in evaluation mode; on `device`.
         batch_size: patches a batch. On a CPU the best is where the activations still fit into the cache.
+        blank: what fills the vector of a frame that shows no patch.
         config, sample_rate, dim, hop_seconds, device: as in `Embedding`.
     """
 
@@ -52,14 +53,16 @@ class PatchEmbedding(Embedding):
         dim: int,
         hop_seconds: float,
         device: str | torch.device,
+        blank: float = 0.0,
     ):
         super().__init__(config, sample_rate=sample_rate, dim=dim, hop_seconds=hop_seconds, device=device)
         self.network = network
         self.batch_size = batch_size
+        self.blank = blank
 
     @abc.abstractmethod
     def patches(self, waveform: np.ndarray) -> Patches:
-        """The patches of a waveform (samples,), at least one, on `device`."""
+        """The patches of a waveform (samples,), on `device`."""
 
     def _embed(self, waveforms: list[np.ndarray]) -> list[tuple[Tensor, np.ndarray]]:
         clips: list[tuple[Patches, Tensor]] = []
@@ -77,10 +80,14 @@ class PatchEmbedding(Embedding):
                     pending, filled = [], 0
         if pending:
             self._run(pending)
-        return [
-            (vectors if patches.index is None else vectors[torch.from_numpy(patches.index)], patches.times)
-            for patches, vectors in clips
-        ]
+        return [(self._frames(patches, vectors), patches.times) for patches, vectors in clips]
+
+    def _frames(self, patches: Patches, vectors: Tensor) -> Tensor:
+        if patches.index is None:
+            return vectors
+        # One row more, so that -1 points to it.
+        blank = torch.full((1, self.dim), self.blank)
+        return torch.cat([vectors, blank])[torch.from_numpy(patches.index)]
 
     def _pieces(self, patches: Patches, room: int) -> Iterator[tuple[int, Tensor]]:
         """Pieces that first fill up the batch that is pending, then whole batches, then the rest."""

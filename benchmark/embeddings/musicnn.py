@@ -25,7 +25,7 @@ PATCH = (FRAMES - 1) * HOP + N_FFT
 
 NETS = {"mtt": Musicnn, "msd": Musicnn, "mtt-vgg": MusicnnVgg, "msd-vgg": MusicnnVgg}
 
-_BATCH = 8
+_BATCH = 4
 
 
 class LogMel(nn.Module):

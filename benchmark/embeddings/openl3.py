@@ -20,6 +20,7 @@ from benchmark.embeddings.weight_files import fill, needed
 from benchmark.embeddings.windows import WindowEmbedding, Windows
 from benchmark.errors import UserError
 from benchmark.models.openl3 import SIZES, OpenL3, load_keras
+from benchmark.models.winograd import use_winograd
 
 SAMPLE_RATE = 48_000
 FRONTENDS = ("kapre", "librosa", "legacy")
@@ -94,7 +95,10 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     net = OpenL3(int(size))
     path = needed(config, weights, "the authors' .h5 file")
     fill(path, lambda: load_keras(net, read_keras_h5(path)))
-    network = nn.Sequential(Spectrogram(representation, args["frontend"]), InPrecision(net.fold(), args["dtype"]))
+    net.fold()
+    if torch.device(device).type == "cpu" and args["dtype"] == "float32":
+        use_winograd(net)
+    network = nn.Sequential(Spectrogram(representation, args["frontend"]), InPrecision(net, args["dtype"]))
     before = SAMPLE_RATE // 2 if args["center"] else 0
     return WindowEmbedding(
         config,

@@ -25,7 +25,7 @@ from benchmark.models.vggish import QUANTIZATIONS, SIZE, Postprocessor, VGGish, 
 MODELS = ("vggish", "vggish-pca")
 LOG_OFFSET = 0.01
 
-_BATCH = 8
+_BATCH = 32
 
 
 def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowEmbedding:

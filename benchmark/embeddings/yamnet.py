@@ -16,7 +16,7 @@ from benchmark.models.yamnet import SIZE, YAMNet, load_keras
 
 LOG_OFFSET = 0.001
 
-_BATCH = {"cpu": 8}
+_BATCH = {"cpu": 32}
 _BATCH_GPU = 256
 
 

@@ -30,8 +30,7 @@ class Acmus(Freezable):
     def __init__(self, classes: int = 4):
         super().__init__()
         self.convs = nn.ModuleList(
-            nn.Conv2d(inputs, outputs, 3, padding="same" if outputs < 128 else "valid")
-            for inputs, outputs in pairwise((1, 16, 32, 64, 128))
+            nn.Conv2d(inputs, outputs, 3, padding="same") for inputs, outputs in pairwise((1, 16, 32, 64, 128))
         )
         self.dense = nn.Linear(128, self.dim)
         self.output = nn.Linear(self.dim, classes)

@@ -10,19 +10,34 @@ Conventions: maps are (B, C, H, W) with H the first of the two axes; all padding
 """
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark.models.freezing import Freezable
+from benchmark.models.keras_layout import kernel
 from benchmark.models.nfnet import ALPHA, BlockPlan, NFBlock, Size, Stage, Stem, WSConv2d, gelu, same_pad
 from benchmark.models.strict import load_strict
 
 # Blocks of each stage.
 _DEPTHS = (1, 2, 6, 3)
 _STOCHASTIC_DEPTH = 0.1
+# Names in the authors' Haiku module; the fast path is built first.
+_HAIKU_PATHS = {"NFNet": "fast", "NFNet_1": "slow"}
+_HAIKU_LAYERS = {
+    "conv0": "convs.0",
+    "conv1": "convs.1",
+    "conv1b": "convs.2",
+    "conv2": "convs.3",
+    "conv_shortcut": "skip_conv",
+    "squeeze_excite": "se",
+    "linear": "fc1",
+    "linear_1": "fc2",
+}
 
 
 class _Slowfast(Freezable):
@@ -169,6 +184,42 @@ def load_mule(net: MuleSlowfast, state: dict[str, Tensor]) -> None:
         ValueError: names missing and unexpected keys, or the first wrong shape.
     """
     load_strict(net, {k.removeprefix("backbone."): v for k, v in state.items() if not k.startswith("frontend.")})
+
+
+def load_haiku(net: HaresSlowfast, params: Mapping[str, np.ndarray]) -> None:
+    """Fill `net` from the parameters of the authors' Haiku module, keyed `<module>/<parameter>`.
+
+    Raises:
+        ValueError: names missing and unexpected parameters (under our keys where we have one), or the first wrong
+        shape.
+    """
+    load_strict(net, {_haiku_key(name): _haiku_array(name, np.asarray(array)) for name, array in params.items()})
+
+
+def _haiku_key(name: str) -> str:
+    """Our key of a parameter such as `slow_fast_nf_net/~/NFNet_1/~/nf_block_3/~/conv1b/w`; unknown ones are kept."""
+    *modules, parameter = [part for part in name.split("/") if part != "~"]
+    parameter = {"w": "weight", "b": "bias"}.get(parameter, parameter)
+    fusion = re.fullmatch(r"fuse_fast2_slow(?:_(\d))?", modules[1]) if len(modules) == 3 else None
+    if fusion:
+        return f"fusions.{fusion[1] or 0}.{parameter}"
+    if len(modules) < 3 or modules[1] not in _HAIKU_PATHS:
+        return name
+    path, part = _HAIKU_PATHS[modules[1]], modules[2]
+    if part == "final_conv":
+        return f"{path}_final.{parameter}"
+    if part.startswith("stem_conv"):
+        return f"{path}_stem.convs.{part.removeprefix('stem_conv')}.{parameter}"
+    index = int(part.removeprefix("nf_block").removeprefix("_") or 0)
+    stage = next(i for i in range(len(_DEPTHS)) if index < sum(_DEPTHS[: i + 1]))
+    block = f"{path}_stages.{stage}.blocks.{index - sum(_DEPTHS[:stage])}"
+    return ".".join([block, *(_HAIKU_LAYERS.get(layer, layer) for layer in modules[3:]), parameter])
+
+
+def _haiku_array(name: str, array: np.ndarray) -> Tensor:
+    if name.endswith("/skip_gain"):
+        return torch.from_numpy(array.reshape(1))
+    return kernel(array) if array.ndim > 1 else torch.from_numpy(array)
 
 
 def _hares_betas() -> list[float]:

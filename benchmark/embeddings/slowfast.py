@@ -1,0 +1,147 @@
+"""Slowfast NFNet-F0: MULE with its published weights, and HARES' network with weights of the user's.
+
+`mule`: 16 kHz, 96 mel bands (HTK scale, each filter over its L2 norm), log10(1 + 10^4 x), slices of 3 s centred every
+2 s and moved inwards at the ends, each standardised. The authors' reader hands over samples in [-0.5, 0.5]: hence
+`amplitude` 0.5. `hares`: 128 log-mel bands of 25-ms windows every 10 ms, crops of 3 s, each standardised; the paper
+leaves the details of mel and logarithm open.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmark.audio.frontends import MelSpectrogram, hann
+from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.embeddings.arguments import check_args, check_choice
+from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
+from benchmark.embeddings.patches import PatchEmbedding, Patches
+from benchmark.embeddings.weight_files import fill, needed, read_state
+from benchmark.models.slowfast_nfnet import HaresSlowfast, MuleSlowfast, load_haiku, load_mule
+from benchmark.models.strict import load_strict
+
+SAMPLE_RATE = 16000
+HOP = 160
+SLICE = 300
+
+_SLICE_HOP = 200
+_LEAST_STD = 0.01
+_BATCH = 2
+
+
+def standardized(x: Tensor) -> Tensor:
+    """Each (B, ...) over its last two axes: minus its mean, over its population standard deviation (0.01 at least)."""
+    std, mean = torch.std_mean(x, dim=(-2, -1), correction=0, keepdim=True)
+    return (x - mean) / std.clamp(min=_LEAST_STD)
+
+
+class MuleMel(nn.Module):
+    """Waveform (samples,) to MULE's log-mel, (96, T).
+
+    Args:
+        amplitude: factor of the waveform.
+    """
+
+    def __init__(self, amplitude: float = 0.5):
+        super().__init__()
+        self.amplitude = amplitude
+        layout = {"window": hann(400), "f_max": 8000.0, "scale": "htk", "norm": None, "pad_mode": "reflect"}
+        self.mel = MelSpectrogram(SAMPLE_RATE, 2048, HOP, 96, **layout)
+        self.mel.filters /= self.mel.filters.norm(dim=0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.log10(10000.0 * self.mel(self.amplitude * x).T + 1.0)
+
+
+class MuleEmbedding(PatchEmbedding):
+    """MULE's slices; a clip of less than 3 s is reflected, or its last frame repeated, up to 3 s."""
+
+    def __init__(self, config: EmbeddingConfig, mel: MuleMel, net: MuleSlowfast, device: str):
+        hop_seconds = _SLICE_HOP * HOP / SAMPLE_RATE
+        super().__init__(
+            config, net, _BATCH, sample_rate=SAMPLE_RATE, dim=net.dim, hop_seconds=hop_seconds, device=device
+        )
+        self.mel = mel
+
+    def patches(self, waveform: np.ndarray) -> Patches:
+        mel = self.mel(torch.from_numpy(waveform).to(self.device))
+        missing = SLICE - mel.shape[1]
+        if missing > 0:
+            mode = "reflect" if missing < mel.shape[1] else "replicate"
+            mel = functional.pad(mel[None], (0, missing), mode=mode)[0]
+        centres = slice_centres(mel.shape[1])
+
+        def take(start: int, stop: int) -> Tensor:
+            firsts = (centres[start:stop] - SLICE // 2).tolist()
+            return standardized(torch.stack([mel[:, first : first + SLICE] for first in firsts]))
+
+        return Patches(len(centres), take, centres * HOP / SAMPLE_RATE)
+
+
+def slice_centres(frames: int) -> np.ndarray:
+    """Centres of slices of 300 frames: 200, 400, ..., moved so that each slice fits; (n,) int64, n >= 1."""
+    return np.clip(np.arange(_SLICE_HOP, frames, _SLICE_HOP), SLICE // 2, frames - SLICE // 2)
+
+
+class HaresMel(nn.Module):
+    """Waveform (samples,) to natural log-mel, (T, 128)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # An FFT of 512 would leave the lowest of 128 bands without a bin.
+        self.mel = MelSpectrogram(SAMPLE_RATE, 1024, HOP, 128, window=hann(400), f_max=8000.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.log(self.mel(x) + 1e-6)
+
+
+class _HaresNetwork(nn.Module):
+    def __init__(self, net: HaresSlowfast):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(standardized(x))
+
+
+def build(config: EmbeddingConfig, weights: Path | None, device: str) -> PatchEmbedding:
+    """Build a slowfast embedding; `model` is `mule` or `hares`.
+
+    `args`: for mule `amplitude` (0.5); for hares `final_conv` (true).
+
+    Raises:
+        UserError: another model or argument, or weights that are missing or do not fit.
+    """
+    check_choice(config, "model", config.model, ("mule", "hares"))
+    path = needed(config, weights, "a .safetensors or .npz file")
+    if config.model == "mule":
+        args = check_args(config, {"amplitude": 0.5})
+        net = MuleSlowfast()
+        fill(path, lambda: load_mule(net, read_state(path)))
+        net.to(device).eval().fold()
+        return MuleEmbedding(config, MuleMel(args["amplitude"]).to(device), net, device)
+    args = check_args(config, {"final_conv": True})
+    hares = HaresSlowfast(args["final_conv"])
+    fill(path, lambda: _load_hares(hares, path))
+    hares.to(device).eval().fold()
+    return FeatureEmbedding(
+        config,
+        HaresMel().to(device),
+        _HaresNetwork(hares),
+        _BATCH,
+        Layout(SLICE, SLICE, HOP / SAMPLE_RATE, tail="last"),
+        (SLICE - 1) * HOP,
+        sample_rate=SAMPLE_RATE,
+        dim=hares.dim,
+        device=device,
+    )
+
+
+def _load_hares(net: HaresSlowfast, path: Path) -> None:
+    if path.suffix == ".npz":
+        with np.load(path) as params:
+            load_haiku(net, params)
+    else:
+        load_strict(net, read_state(path))

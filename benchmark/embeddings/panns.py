@@ -3,8 +3,8 @@
 `args: {output: embedding}` (default) is the authors' embedding, the layer before the classifier: one vector a clip, or
 one every `hop` seconds of a clip longer than `window`, whose last window ends with the clip. `output: map` is the last
 map of the network, mean over frequency: a vector every 0.32 s (0.16 s for Cnn10 and Cnn6), which is what the authors'
-HEAR wrapper repeats every 10 ms. The map of a long clip is made in pieces of which 1.6 s at each cut are left out; as no
-unit of Cnn14 sees further than 1.3 s to either side, it is the map of the whole clip.
+HEAR wrapper repeats every 10 ms. The map of a long clip is made in pieces, of which 1.6 s at each cut are left out; as
+no unit of Cnn14 sees further than 1.3 s to either side, it is the map of the whole clip.
 """
 
 import dataclasses

@@ -6,6 +6,7 @@ like any other. A file that is cut short is refused as a whole, even where the p
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,16 @@ _ENDLESS = 1 << 48
 
 # Part of the length in an MP3's header that must be there: encoders may count a frame more than decoders give.
 _MP3_SLACK = 0.9
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A file of sound: sample rate in Hz, channels, length, and the largest magnitude of the mean of its channels."""
+
+    rate: int
+    channels: int
+    seconds: float
+    peak: float
 
 
 def probe(path: Path) -> tuple[int, int, int]:
@@ -88,6 +99,24 @@ def stream(path: Path, sample_rate: int, block_s: float = _BLOCK_SECONDS) -> Ite
         _check_length(read, promised, file.format, path)
     if not given:
         yield _next_to_nothing()
+
+
+def measure(path: Path) -> Measure:
+    """Read a file once, at its own rate and in blocks, without keeping it.
+
+    Raises:
+        ClipError: as `decode`.
+    """
+    with _open(path) as file:
+        rate, promised, read, peak = file.samplerate, file.frames, 0, 0.0
+        while read < promised:
+            block = _read(file, min(round(_BLOCK_SECONDS * rate), promised - read), path)
+            if not len(block):
+                break
+            read += len(block)
+            peak = max(peak, float(block.max()), -float(block.min()))
+        _check_length(read, promised, file.format, path)
+        return Measure(rate, file.channels, read / rate, peak)
 
 
 def _open(path: Path) -> soundfile.SoundFile:

@@ -2,17 +2,20 @@
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _HASHERS = 4
+_SETTLED_S = 1.0
 
 
 class Digests:
     """A ledger of checksums in a small database under the data folder; a context manager.
 
-    A file counts as unchanged while its size, its time of change (in nanoseconds) and its inode are the same.
+    A file counts as unchanged while its size, its times of change (in nanoseconds) and its inode are the same. One that
+    was changed a moment ago is read again next time: clocks of file systems are too coarse to see a second change.
     """
 
     def __init__(self, data_root: Path) -> None:
@@ -47,11 +50,12 @@ class Digests:
                 result[path] = entry[1]
             else:
                 stale.append((path, stamp))
+        began = time.time()
         with ThreadPoolExecutor(_HASHERS) as threads:
             digests = list(threads.map(_sha256, [path for path, _ in stale]))
         for (path, stamp), digest in zip(stale, digests, strict=True):
             result[path] = digest
-            if digest != "unreadable":
+            if digest != "unreadable" and path.stat().st_ctime < began - _SETTLED_S:
                 row = (str(path.absolute()), stamp, digest)
                 self._db.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", row)
         self._db.commit()
@@ -63,7 +67,8 @@ def _stamp(path: Path) -> str | None:
         status = path.stat()
     except OSError:
         return None
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+    # The time of the last change of anything (ctime) cannot be set back, as copying tools do with the other one.
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def _sha256(path: Path) -> str:

@@ -7,7 +7,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.audio.io import decode, probe, stream
+from benchmark.audio.io import decode, measure, probe, stream
 from benchmark.errors import ClipError
 
 RATE = 16_000
@@ -119,6 +119,15 @@ def test_blocks_are_the_whole(tmp_path_factory, length, rate, target, block_s, c
     np.testing.assert_allclose(np.concatenate(blocks), whole, atol=1e-5)
 
 
+def test_measures(tmp_path):
+    samples = np.stack([0.5 * tone(44_100, 2.0), np.zeros(88_200)], axis=1)
+    samples[30_000] = -0.8
+    found = measure(write(tmp_path / "a.flac", samples, 44_100))
+    assert (found.rate, found.channels, found.seconds) == (44_100, 2, 2.0)
+    assert found.peak == pytest.approx(0.8, abs=1e-3)
+    assert measure(write(tmp_path / "silent.wav", np.zeros(100))).peak == 0
+
+
 def test_memory_does_not_grow_with_the_file(tmp_path):
     path = write(tmp_path / "long.wav", np.zeros(900 * 8_000), 8_000)
     tracemalloc.start()
@@ -128,9 +137,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
 
 
 def reasons(path: Path) -> list[str]:
-    """What decode, stream and (where it sees it) probe say."""
+    """What decode, stream and measure say."""
     found = []
-    for read in (lambda: decode(path, 8_000), lambda: list(stream(path, 8_000, 0.5))):
+    for read in (lambda: decode(path, 8_000), lambda: list(stream(path, 8_000, 0.5)), lambda: measure(path)):
         with pytest.raises(ClipError) as caught:
             read()
         found.append(str(caught.value))

@@ -1,0 +1,161 @@
+"""Scores of multiclass and multilabel predictions.
+
+All functions take the truth and the posteriors of n items and keep no state. Multiclass: truth (n,) int in [0, C) and
+posteriors (n, C), of which the largest decides (of equals the first). Multilabel: truth (n, C) of 0 and 1. Values agree
+with scikit-learn's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from benchmark.metrics.folds import Split
+
+
+def predict(posterior: np.ndarray) -> np.ndarray:
+    """Return the most probable classes (n,) of posteriors (n, C)."""
+    return np.argmax(posterior, axis=1)
+
+
+def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
+    """Count items by true class (rows) and predicted class (columns): (C, C) int64."""
+    cells = np.asarray(truth, dtype=np.int64) * n_classes + np.asarray(predicted, dtype=np.int64)
+    return np.bincount(cells, minlength=n_classes * n_classes).reshape(n_classes, n_classes)
+
+
+def _confusion(truth: np.ndarray, posterior: np.ndarray) -> np.ndarray:
+    return confusion_matrix(truth, predict(posterior), posterior.shape[1])
+
+
+def accuracy(truth: np.ndarray, posterior: np.ndarray) -> float:
+    """Part of the items whose class is right."""
+    return float(np.mean(predict(posterior) == truth))
+
+
+def balanced_accuracy(truth: np.ndarray, posterior: np.ndarray) -> float:
+    """Mean recall over the classes that occur in the truth."""
+    counts = _confusion(truth, posterior)
+    occurring = counts.sum(1) > 0
+    return float(np.mean(np.diag(counts)[occurring] / counts.sum(1)[occurring]))
+
+
+def macro_f1(truth: np.ndarray, posterior: np.ndarray) -> float:
+    """Mean F1 over the classes that occur in the truth or the predictions."""
+    counts = _confusion(truth, posterior)
+    both = counts.sum(0) + counts.sum(1)
+    occurring = both > 0
+    return float(np.mean(2 * np.diag(counts)[occurring] / both[occurring]))
+
+
+def top_k_accuracy(truth: np.ndarray, posterior: np.ndarray, k: int) -> float:
+    """Part of the items whose class is among the k most probable (of equals the first, as in `accuracy`)."""
+    truth = np.asarray(truth)
+    own = posterior[np.arange(len(truth)), truth][:, None]
+    earlier = np.arange(posterior.shape[1]) < truth[:, None]
+    rank = (posterior > own).sum(1) + ((posterior == own) & earlier).sum(1)
+    return float(np.mean(rank < k))
+
+
+def top_3_accuracy(truth: np.ndarray, posterior: np.ndarray) -> float:
+    """Top-k accuracy for k = 3."""
+    return top_k_accuracy(truth, posterior, 3)
+
+
+def top_5_accuracy(truth: np.ndarray, posterior: np.ndarray) -> float:
+    """Top-k accuracy for k = 5."""
+    return top_k_accuracy(truth, posterior, 5)
+
+
+def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
+    """Average precision of one class: the sum of precisions times steps of recall, equal scores as one step."""
+    order = np.argsort(-score, kind="stable")
+    hits = np.cumsum(np.asarray(truth)[order] > 0)
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    steps = np.diff(hits[last], prepend=0) / hits[-1]
+    return float(np.sum(steps * hits[last] / (last + 1)))
+
+
+def mean_average_precision(truth: np.ndarray, posterior: np.ndarray) -> float:
+    """Mean average precision over the classes that occur; NaN if none does."""
+    occurring = np.flatnonzero(np.sum(truth, axis=0) > 0)
+    if not len(occurring):
+        return float("nan")
+    return float(np.mean([average_precision(truth[:, c], posterior[:, c]) for c in occurring]))
+
+
+def macro_auroc(truth: np.ndarray, posterior: np.ndarray) -> float:
+    """Mean area under the ROC curve over the classes with positive and negative items; NaN if there is none."""
+    positives = np.sum(truth, axis=0).astype(np.float64)
+    negatives = len(truth) - positives
+    usable = (positives > 0) & (negatives > 0)
+    if not usable.any():
+        return float("nan")
+    ranks = rankdata(posterior[:, usable], axis=0)
+    above = np.sum(ranks * (truth[:, usable] > 0), axis=0) - positives[usable] * (positives[usable] + 1) / 2
+    return float(np.mean(above / (positives[usable] * negatives[usable])))
+
+
+def d_prime(truth: np.ndarray, posterior: np.ndarray) -> float:
+    """Sensitivity index of the macro AUROC, sqrt(2) times the normal quantile (Gemmeke et al. 2017), within ±6.73."""
+    area = macro_auroc(truth, posterior)
+    return float(np.sqrt(2) * ndtri(np.clip(area, 1e-6, 1 - 1e-6)))
+
+
+def _chance_uniform(truth: np.ndarray, n_classes: int) -> float:
+    return 1 / n_classes
+
+
+def _chance_f1(truth: np.ndarray, n_classes: int) -> float:
+    part = np.bincount(truth, minlength=n_classes) / len(truth)
+    return float(np.mean(2 * part / n_classes / (part + 1 / n_classes)))
+
+
+def _chance_ap(truth: np.ndarray, n_classes: int) -> float:
+    part = np.mean(truth, axis=0)
+    return float(np.mean(part[part > 0])) if (part > 0).any() else float("nan")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score.
+
+    Attributes:
+        function: Maps truth and posteriors to a score.
+        kinds: Kinds of tasks that it is for.
+        higher_is_better: Which way is better.
+        chance: Maps truth and the number of classes to the expected score of uniform guesses.
+    """
+
+    function: Callable[[np.ndarray, np.ndarray], float]
+    kinds: tuple[str, ...]
+    higher_is_better: bool
+    chance: Callable[[np.ndarray, int], float]
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric(accuracy, ("multiclass",), True, _chance_uniform),
+    "balanced_accuracy": Metric(balanced_accuracy, ("multiclass",), True, _chance_uniform),
+    "macro_f1": Metric(macro_f1, ("multiclass",), True, _chance_f1),
+    "top3": Metric(top_3_accuracy, ("multiclass",), True, lambda truth, n_classes: min(1.0, 3 / n_classes)),
+    "top5": Metric(top_5_accuracy, ("multiclass",), True, lambda truth, n_classes: min(1.0, 5 / n_classes)),
+    "map": Metric(mean_average_precision, ("multilabel",), True, _chance_ap),
+    "auroc": Metric(macro_auroc, ("multilabel",), True, lambda truth, n_classes: 0.5),
+    "d_prime": Metric(d_prime, ("multilabel",), True, lambda truth, n_classes: 0.0),
+}
+
+
+def chance_level(metric: str, labels: np.ndarray, splits: Sequence[Split], n_classes: int) -> float:
+    """Mean over folds of the score that uniform guesses are expected to reach on the test parts."""
+    return float(np.mean([METRICS[metric].chance(labels[split.test], n_classes) for split in splits]))
+
+
+def majority_rate(labels: np.ndarray, splits: Sequence[Split]) -> float:
+    """Mean over folds of the accuracy of always answering the most frequent class of the training part."""
+    rates = []
+    for split in splits:
+        values, counts = np.unique(labels[split.train], return_counts=True)
+        rates.append(np.mean(labels[split.test] == values[np.argmax(counts)]))
+    return float(np.mean(rates))

@@ -1,0 +1,57 @@
+"""Scaling of features with statistics of each fold's training part only."""
+
+from typing import get_args
+
+import torch
+
+from benchmark.probes.settings import Scaling
+
+_ROWS = 8192
+
+
+def fit_scaling(features: torch.Tensor, parts: torch.Tensor, kind: Scaling) -> tuple[torch.Tensor, torch.Tensor]:
+    """Find shift and scale per fold, so that `(x - shift) / scale` is the scaled feature.
+
+    `standard` is zero mean and unit variance; `kehling` is zero mean and largest absolute value 1 (Kehling & Cano: "zero
+    mean in a range of -1 to 1"); `minmax` is [0, 1] (their scaling of OpenL3); `none` leaves features alone. A feature that
+    is constant in a training part has scale 1.
+
+    Args:
+        features: (n, F) float.
+        parts: (K, n) bool, the rows of each fold's training part.
+        kind: Which scaling.
+
+    Returns:
+        shift (K, F) and scale (K, F), float64.
+    """
+    folds, dim = len(parts), features.shape[1]
+    options = {"dtype": torch.float64, "device": features.device}
+    if kind not in get_args(Scaling):
+        raise ValueError(f"scaling {kind!r} is not one of {', '.join(get_args(Scaling))}")
+    shift, scale = torch.zeros(folds, dim, **options), torch.ones(folds, dim, **options)
+    if kind == "none":
+        return shift, scale
+    blocks = [slice(start, start + _ROWS) for start in range(0, len(features), _ROWS)]
+    weights = parts.to(torch.float64)
+    counts = weights.sum(1)[:, None]
+    # Everything is taken relative to one training row, so that the second moment does not cancel.
+    pivot = features[parts.any(0).nonzero()[0, 0]].to(torch.float64)
+    mean = sum(weights[:, rows] @ (features[rows].to(torch.float64) - pivot) for rows in blocks) / counts
+    if kind == "standard":
+        centre = mean.mean(0)
+        second = (
+            sum(weights[:, rows] @ (features[rows].to(torch.float64) - pivot - centre) ** 2 for rows in blocks) / counts
+        )
+        variance = second - (mean - centre) ** 2
+        constant = variance <= 1e-12 * second
+        return pivot + mean, torch.where(constant, 1.0, variance.clamp(min=0).sqrt())
+    low, high = torch.full_like(shift, torch.inf), torch.full_like(shift, -torch.inf)
+    for fold in range(folds):
+        for rows in blocks:
+            block = features[rows][parts[fold, rows]].to(torch.float64)
+            if len(block):
+                low[fold] = torch.minimum(low[fold], block.amin(0))
+                high[fold] = torch.maximum(high[fold], block.amax(0))
+    shift = low if kind == "minmax" else pivot + mean
+    width = high - low if kind == "minmax" else torch.maximum(high - shift, shift - low)
+    return shift, torch.where(high == low, 1.0, width)

@@ -23,6 +23,11 @@ def manual_folder(config: DatasetConfig, data_root: Path) -> Path:
     return data_root / "manual" / config.name
 
 
+def making_folder(config: DatasetConfig, data_root: Path) -> Path:
+    """Where a dataset's folder is made before it gets its name."""
+    return data_root / "audio" / ".making" / config.name
+
+
 def root_folder(config: DatasetConfig, data_root: Path) -> Path:
     """The folder that the paths of a dataset are relative to."""
     if config.folder is not None:

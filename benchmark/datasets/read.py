@@ -25,7 +25,7 @@ _DEFAULTS = {key: DatasetConfig.model_fields[key].default for key in ("id", "lab
 def is_ready(config: DatasetConfig, data_root: Path) -> bool:
     """Whether `read_dataset` finds something to read."""
     if config.rendered is not None or config.sources is not None:
-        return (audio_folder(config, data_root) / MARKER).exists()
+        return (audio_folder(config, data_root) / ("clips.csv" if config.rendered else MARKER)).exists()
     return Path(config.folder or config.csv or "").expanduser().exists()
 
 

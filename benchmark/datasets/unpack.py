@@ -24,6 +24,7 @@ from benchmark.errors import UserError
 MAX_RATIO = 100
 FREE_SIZE = 1 << 30
 
+_ZIP_SUFFIXES = (".zip", ".whl")
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _CHUNK = 1 << 20
 _DAMAGE = (
@@ -35,6 +36,10 @@ _DAMAGE = (
     NotImplementedError,
     RuntimeError,
 )
+
+
+class DamagedArchive(UserError):
+    """The archive is not what its authors made: cut short, changed on the way, or of another kind."""
 
 
 class _Limit:
@@ -55,7 +60,7 @@ class _Limit:
 
 def is_archive(name: str) -> bool:
     """Whether `unpack` knows this kind of file, by its name."""
-    return name.lower().endswith((".zip", *_TAR_SUFFIXES))
+    return name.lower().endswith((*_ZIP_SUFFIXES, *_TAR_SUFFIXES))
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -64,25 +69,27 @@ def unpack(archive: Path, folder: Path) -> None:
     On an error `folder` may hold a part of the files: unpack into a folder that is thrown away then.
 
     Raises:
-        UserError: the archive is damaged, cut short, or of another kind, holds something that is refused, or does not
-            fit.
+        DamagedArchive: it is damaged, cut short, or of another kind than its name says.
+        UserError: it holds something that is refused, or does not fit on the disk.
     """
     if not is_archive(archive.name):
-        known = ", ".join((".zip", *_TAR_SUFFIXES))
+        known = ", ".join((*_ZIP_SUFFIXES, *_TAR_SUFFIXES))
         raise UserError(f"{archive}: cannot be unpacked here (known: {known}); unpack it by hand")
     folder.mkdir(parents=True, exist_ok=True)
-    kind = _unpack_zip if archive.name.lower().endswith(".zip") else _unpack_tar
+    kind = _unpack_zip if archive.name.lower().endswith(_ZIP_SUFFIXES) else _unpack_tar
     try:
         kind(archive, folder, _Limit(archive))
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{archive}: damaged or cut short ({reason}); delete it and run the same again") from None
+        raise DamagedArchive(f"{archive}: damaged or cut short ({reason}); delete it and run the same again") from None
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise UserError(f"{archive}: no space left while unpacking; free some and run the same again") from None
         if error.errno in {None, errno.EINVAL, errno.EIO}:
             # bz2 and gzip report damage as plain OSErrors.
-            raise UserError(f"{archive}: damaged or cut short ({error}); delete it and run the same again") from None
+            raise DamagedArchive(
+                f"{archive}: damaged or cut short ({error}); delete it and run the same again"
+            ) from None
         if error.errno in {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}:
             raise UserError(f"{archive}: holds names that cannot be files beside each other ({error})") from None
         raise

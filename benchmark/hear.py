@@ -22,7 +22,6 @@ import soxr
 import torch
 from torch import Tensor
 
-from benchmark.config.catalogue import Catalogue
 from benchmark.config.load import load
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.base import Embedding, pool
@@ -127,14 +126,10 @@ def _load_fixed(name: str, model_file_path: str = "") -> HearModel:
 
 
 def _config(name: str) -> EmbeddingConfig:
-    if name.endswith((".yaml", ".yml")):
-        return load(Path(name), EmbeddingConfig)
-    embeddings = Catalogue.read(Path()).embeddings
-    if name not in embeddings:
-        raise UserError(
-            f"embeddings/{name}.yaml: no such embedding here; `leveret list embeddings` shows what there is"
-        )
-    return embeddings[name]
+    path = Path(name) if name.endswith((".yaml", ".yml")) else Path("embeddings") / f"{name}.yaml"
+    if not path.is_file():
+        raise UserError(f"{path}: no such embedding here; `leveret list embeddings` shows what there is")
+    return load(path, EmbeddingConfig)
 
 
 def _even(frames: np.ndarray, times_ms: np.ndarray, hop_ms: float) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,19 +57,24 @@ class HearEmbedding(Embedding):
     def _batch(self, waveforms: np.ndarray) -> list[Tensor]:
         audio = torch.from_numpy(waveforms).to(self.device)
         if self.scene:
-            vectors = self.module.get_scene_embeddings(audio, self.model).unsqueeze(1)
+            vectors = self._called("get_scene_embeddings", audio).unsqueeze(1)
             times = torch.full((len(audio), 1), audio.shape[1] / 2 / self.sample_rate, dtype=torch.float64)
         else:
-            vectors, milliseconds = self.module.get_timestamp_embeddings(audio, self.model)
+            vectors, milliseconds = self._called("get_timestamp_embeddings", audio)
             times = milliseconds.double().cpu() / 1000.0
         return list(torch.cat([vectors.double().cpu(), times.unsqueeze(-1)], dim=-1))
+
+    def _called(self, function: str, audio: Tensor) -> Any:
+        # Modules draw from the global generator, if only by a DataLoader: that must not reach our own draws.
+        with torch.random.fork_rng(devices=[]):
+            return getattr(self.module, function)(audio, self.model)
 
     def _measured_hop(self, sample_rate: int, device: torch.device) -> float:
         """Distance of the frames of two seconds of silence; the two seconds if there is but one."""
         if self.scene:
             return 2.0
         with torch.inference_mode():
-            _, times = self.module.get_timestamp_embeddings(torch.zeros(1, 2 * sample_rate, device=device), self.model)
+            _, times = self._called("get_timestamp_embeddings", torch.zeros(1, 2 * sample_rate, device=device))
         return float(times[0].double().diff().mean()) / 1000.0 if times.shape[1] > 1 else 2.0
 
 

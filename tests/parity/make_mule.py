@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.parity.seeded import seeded_array, seeded_waveform
+from tests.parity.checkpoints import noisy_waveform
+from tests.parity.seeded import seeded_array
 
 SAMPLE_RATE = 16000
 # Shorter than a slice of 3 s; one slice and a clamped one; more.
@@ -32,7 +33,7 @@ def main(path: str) -> None:
         for key, parameter in model.named_parameters():
             parameter.copy_(torch.from_numpy(seeded_mule(key, tuple(parameter.shape))))
         arrays = {
-            f"samples_{n}": model.embed_timeline(torch.from_numpy(seeded_waveform(n, SAMPLE_RATE)))[0].numpy()
+            f"samples_{n}": model.embed_timeline(torch.from_numpy(noisy_waveform(n, SAMPLE_RATE)))[0].numpy()
             for n in SAMPLES
         }
     np.savez_compressed(Path(__file__).parent / "data" / "mule.npz", **arrays)

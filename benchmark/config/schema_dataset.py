@@ -50,7 +50,7 @@ class SourceConfig(Schema):
     sha256: Sha256 | None = None
     md5: Md5 | None = None
     bytes: int | None = Field(None, gt=0)
-    unpack: bool | None = Field(None, description="by default what the name says: zip and tar are unpacked")
+    unpack: bool | None = Field(None, description="by default by the name: zip, tar, whl, parquet of the hub")
     to: str = Field(".", description="folder below the dataset's own that it goes to")
 
     @model_validator(mode="before")

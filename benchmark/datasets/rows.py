@@ -105,7 +105,7 @@ def apply_lists(rows: list[FileRow], config: SplitListsConfig, field: str, tree:
 
 
 def fill(template: str, fields: Mapping[str, Any], where: str) -> str:
-    """`template` with each {field} replaced by its value.
+    """`template` with each {field} replaced by its value; lists are joined by commas.
 
     Raises:
         UserError: a field is not known.
@@ -115,7 +115,8 @@ def fill(template: str, fields: Mapping[str, Any], where: str) -> str:
         name = match.group(1)
         if name not in fields:
             raise UserError(f"{where}: {template!r}: no field {name!r}; fields: {', '.join(map(str, fields))}")
-        return str(fields[name])
+        found = fields[name]
+        return ",".join(map(str, found)) if isinstance(found, list) else str(found)
 
     return re.sub(r"\{([^{}]+)\}", value, template)
 

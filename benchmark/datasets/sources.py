@@ -12,6 +12,7 @@ from filelock import FileLock
 from benchmark.config.keys import code_version, content_key
 from benchmark.config.schema_dataset import DatasetConfig, SourceConfig
 from benchmark.datasets.fetch import Obtained, fetch_sources, file_name
+from benchmark.datasets.parquet import unpack_parquet
 from benchmark.datasets.places import MARKER, archive_folder, audio_folder, making_folder, manual_folder, root_folder
 from benchmark.datasets.transfer import Progress
 from benchmark.datasets.unpack import DamagedArchive, is_archive, swap_in, unpack
@@ -128,8 +129,18 @@ def _install(one: Obtained, part: Path, place: Path) -> None:
     elif one.path.is_dir():
         hidden = shutil.ignore_patterns(".cache")
         shutil.copytree(one.path, target, copy_function=_link, ignore=hidden, dirs_exist_ok=True)
+        if one.source.unpack is not False:
+            _unpack_tables(target, part)
     else:
         _link(one.path, target / name)
+
+
+def _unpack_tables(folder: Path, part: Path) -> None:
+    """Put the sounds that lie in parquet files beside them, each file's in a folder of its name."""
+    for file in sorted(folder.rglob("*.parquet")):
+        own = file.with_suffix("")
+        unpack_parquet(file, own, own.relative_to(part).as_posix())
+        file.unlink()
 
 
 def _link(source: str | Path, target: str | Path) -> None:

@@ -24,7 +24,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None, separator: str 
         columns: names of the columns, for a table without a header.
         separator: `space` (any number of them), `tab`, or a letter; by the suffix, or as the header shows, by default.
 
-    A json file holds a list of objects, or an object of objects, whose keys become the field `key`.
+    A json file holds a list of objects, or an object, whose keys become the field `key`; its values are objects of
+    further fields, or become the field `value`.
 
     Raises:
         UserError: the table is missing or broken; one line that says where.
@@ -87,9 +88,9 @@ def _cells(text: str, separator: str | None) -> Iterator[tuple[int, list[str]]]:
 def _from_json(text: str, path: Path) -> list[Row]:
     data = _parse_json(text, path, 1)
     if isinstance(data, dict):
-        data = [{"key": key, **value} if isinstance(value, dict) else value for key, value in data.items()]
+        data = [{"key": key, **(value if isinstance(value, dict) else {"value": value})} for key, value in data.items()]
     if not isinstance(data, list):
-        raise UserError(f"{path}: holds neither a list nor an object of objects")
+        raise UserError(f"{path}: holds neither a list nor an object")
     return [_plain(row, path, number) for number, row in enumerate(data, 1)]
 
 

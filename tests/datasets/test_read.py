@@ -230,6 +230,17 @@ def test_tables_without_header_and_objects_of_objects(tmp_path):
     assert clips[1].labels["pitch"] == "60"
 
 
+def test_labels_in_an_object_of_lists(tmp_path):
+    touch(tmp_path, "48000/fold00/1.wav", "48000/fold00/2.wav")
+    (tmp_path / "fold00.json").write_text(json.dumps({"1.wav": ["dog"], "2.wav": ["cat", "rain"]}))
+    items = [{"table": "fold*.json", "path": "48000/{table}/{key}", "fields": {"label": "{value}", "split": "{table}"}}]
+    clips = read(tmp_path, folder=str(tmp_path), items=items)
+    assert [(c.split, c.labels["label"], c.labels["value"]) for c in clips] == [
+        ("fold00", "dog", ["dog"]),
+        ("fold00", "cat,rain", ["cat", "rain"]),
+    ]
+
+
 def joined(root: Path, **keys: Any) -> list[Clip]:
     touch(root, "a/1.wav", "a/2.wav")
     (root / "meta.csv").write_text("song,artist\n1,ann\n")

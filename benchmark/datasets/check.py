@@ -60,14 +60,14 @@ class DatasetReport:
 def check_dataset(
     clips: Sequence[Clip],
     config: DatasetConfig,
-    data_root: Path,
+    data_root: Path | None = None,
     max_lost: float = 0.01,
     progress: Progress | None = None,
 ) -> DatasetReport:
     """Read every file of the dataset, in memory that does not grow with its length.
 
     Args:
-        data_root: keeps the checksums of files for the next time.
+        data_root: where checksums of files are kept for the next time; they are not without it.
         max_lost: part of the clips that may be unreadable before that is a problem.
         progress: called with the dataset's name, the files that are read, and all of them.
     """
@@ -129,7 +129,7 @@ def _listen(path: Path) -> Measure | str:
         return str(error)
 
 
-def _duplicates(clips: Sequence[Clip], data_root: Path) -> list[list[str]]:
+def _duplicates(clips: Sequence[Clip], data_root: Path | None) -> list[list[str]]:
     """Ids of clips of the same part of files with the same bytes."""
     with Digests(data_root) as ledger:
         digests = ledger.of_files({clip.path for clip in clips})

@@ -18,9 +18,11 @@ class Digests:
     was changed a moment ago is read again next time: clocks of file systems are too coarse to see a second change.
     """
 
-    def __init__(self, data_root: Path) -> None:
-        data_root.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(data_root / ".digests.sqlite", timeout=60)
+    def __init__(self, data_root: Path | None) -> None:
+        """Open the ledger under `data_root`, or one that is forgotten where it is None."""
+        if data_root is not None:
+            data_root.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(":memory:" if data_root is None else data_root / ".digests.sqlite", timeout=60)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
 

@@ -81,6 +81,15 @@ def test_duplicates_and_contradictions(tmp_path):
     ]
 
 
+def test_without_a_data_folder_nothing_is_written(tmp_path):
+    for name in ("a/1", "b/2"):
+        write(tmp_path / f"s/{name}.wav", tone(hz=500))
+    config = parse({"name": "mine", "folder": str(tmp_path / "s")}, DatasetConfig, "mine.yaml")
+    report = check_dataset(read_dataset(config, tmp_path), config)
+    assert report.duplicates == [["a/1.wav", "b/2.wav"]]
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
 def test_expectations_of_an_unverified_description_are_warnings(tmp_path):
     for name in ("a/1", "b/2"):
         write(tmp_path / f"s/{name}.wav", tone(hz=500 + ord(name[0])))

@@ -34,7 +34,7 @@ _HOP_S = STEP * ina_mel.HOP / ina_mel.SAMPLE_RATE
 _BEFORE = FRAMES // (2 * STEP)
 # Centre of the first frame's patch had the clip gone on: 67 hops and a window, halved, less 17 patches.
 _FIRST_S = ((FRAMES - 1) * ina_mel.HOP + ina_mel.FRAME) / 2 / ina_mel.SAMPLE_RATE - _BEFORE * _HOP_S
-_BATCH = 32
+_BATCH = 64
 _BATCH_GPU = 1024
 # Below this variance a patch is one value throughout, but for rounding.
 _LEAST_VARIANCE = 1e-9

@@ -1,1 +1,1 @@
-"""Leaderboard, tables, plots and HTML."""
+"""From the records of runs to what people look at: leaderboard, tables, plots, a page, a summary, a comparison."""

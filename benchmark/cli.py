@@ -29,7 +29,9 @@ class _State:
 
 @app.callback()
 def _options(
-    root: Annotated[Path | None, typer.Option(help="Project folder; by default the nearest one up from here with params.yaml.")] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Project folder; by default the nearest one up from here with params.yaml.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
 ) -> None:
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -54,7 +56,7 @@ def _project(tasks: list[str] | None = None, embeddings: list[str] | None = None
 
 def _finish(stage: str, outcome) -> None:
     """Print a stage's counts and its failures; exit with status 1 where something failed."""
-    from benchmark.report.summary import print_outcome
+    from benchmark.report.console import print_outcome
 
     print_outcome(stage, outcome)
     if outcome.failures:
@@ -68,7 +70,7 @@ def list_(
 ) -> None:
     """Show what there is. Example: leveret list embeddings"""
     from benchmark.engine.listing import list_catalogue
-    from benchmark.report.summary import print_listing
+    from benchmark.report.console import print_listing
 
     print_listing(list_catalogue(_State.root, what), json)
 
@@ -80,7 +82,7 @@ def check(
 ) -> None:
     """Validate every YAML, and the folds of each task whose data are here. Example: leveret check --task my-birds --data"""
     from benchmark.engine.checking import check_project
-    from benchmark.report.summary import print_check
+    from benchmark.report.console import print_check
 
     report = check_project(_State.root, task, data)
     print_check(report)
@@ -146,7 +148,9 @@ def compare(
     old: Annotated[str, typer.Argument(help="git revision, or path of a leaderboard.csv")] = "HEAD",
     new: Annotated[str, typer.Argument(help="git revision, or path; the working tree by default")] = "",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
-    fail_on_regression: Annotated[bool, typer.Option("--fail-on-regression", help="Exit with status 1 on a loss.")] = False,
+    fail_on_regression: Annotated[
+        bool, typer.Option("--fail-on-regression", help="Exit with status 1 on a loss.")
+    ] = False,
     threshold: Annotated[float, typer.Option(help="Standard errors from which on a loss counts.")] = 2.0,
 ) -> None:
     """Compare two leaderboards: what moved, by how many standard errors, what is new, what went, and why."""
@@ -210,7 +214,10 @@ def main() -> None:
 
         if error.errno != errno.ENOSPC:
             raise
-        print(f"leveret: {error.filename or 'disk'}: no space left on the disk; free some and run the same again", file=sys.stderr)
+        print(
+            f"leveret: {error.filename or 'disk'}: no space left on the disk; free some and run the same again",
+            file=sys.stderr,
+        )
         sys.exit(2)
 
 

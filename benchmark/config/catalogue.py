@@ -54,7 +54,9 @@ class Catalogue:
             if isinstance(task.dataset, str) and task.dataset not in catalogue.datasets:
                 if not (root / "datasets" / f"{task.dataset}.yaml").exists():
                     known = ", ".join(catalogue.datasets) or "none"
-                    problems.append(UserError(f"{where}: dataset: {task.dataset!r} is unknown; known datasets: {known}"))
+                    problems.append(
+                        UserError(f"{where}: dataset: {task.dataset!r} is unknown; known datasets: {known}")
+                    )
         return problems, catalogue
 
     def dataset_of(self, task: TaskConfig) -> DatasetConfig:
@@ -84,7 +86,9 @@ def select(names: Iterable[str], patterns: Iterable[str], what: str) -> list[str
     for pattern in patterns:
         hits = {name for name in names if fnmatchcase(name, pattern.removeprefix("!"))}
         if not hits and not any(mark in pattern for mark in "*?["):
-            raise UserError(f"{what}: {pattern.removeprefix('!')!r} is unknown; `leveret list {what}s` shows what there is")
+            raise UserError(
+                f"{what}: {pattern.removeprefix('!')!r} is unknown; `leveret list {what}s` shows what there is"
+            )
         chosen = chosen - hits if pattern.startswith("!") else chosen | hits
     return [name for name in names if name in chosen]
 

@@ -44,7 +44,7 @@ def code_version(*modules: str) -> str:
     return content_key(seen)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _module(name: str) -> tuple[str, tuple[str, ...]]:
     path = _source(name)
     if path is None:
@@ -92,5 +92,9 @@ def _strip_docstrings(tree: ast.AST) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
                 node.body = node.body[1:] or [ast.Pass()]

@@ -43,14 +43,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read as UTF-8 text ({error})") from None
     try:
         # The loader is a SafeLoader: it builds plain values only.
-        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
+        data = yaml.load(text, Loader=_UniqueKeyLoader)
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{path}:{line} not valid YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(data, dict):
-        raise UserError(f"{path}: expected `key: value` lines, found {type(data).__name__ if data is not None else 'nothing'}")
+        raise UserError(
+            f"{path}: expected `key: value` lines, found {type(data).__name__ if data is not None else 'nothing'}"
+        )
     return data
 
 

@@ -51,7 +51,9 @@ class EmbeddingConfig(Schema):
     model: str | None = Field(None, description="which of the family's models (for transformers: a hub id)")
     module: str | None = Field(None, description="family hear: the module that has the HEAR 2021 functions")
     revision: str | None = Field(None, description="family transformers: commit of the hub repository")
-    layer: int | Literal["mean", "last"] | list[int] | None = Field(None, description="family transformers: which hidden layers")
+    layer: int | Literal["mean", "last"] | list[int] | None = Field(
+        None, description="family transformers: which hidden layers"
+    )
     args: dict[str, Any] = Field(default_factory=dict, description="arguments that the family checks")
     sample_rate: int | None = Field(None, gt=0, description="Hz; the model's own when left out")
     hop: float | None = Field(None, gt=0, description="seconds between frames; the model's own when left out")

@@ -15,7 +15,8 @@ class Profile(Schema):
     separators: list[str] = Field(default_factory=lambda: ["*"])
     shrink: bool = Field(False, description="apply the `smoke` section of each task")
     overrides: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="glob of embeddings -> keys of their YAML that this profile sets (args are merged)"
+        default_factory=dict,
+        description="glob of embeddings -> keys of their YAML that this profile sets (args are merged)",
     )
     mlp: dict[str, Any] = Field(default_factory=dict, description="settings of the mlp probe that this profile sets")
 
@@ -24,13 +25,17 @@ class DataParams(Schema):
     root: str = "data"
     keep_archives: bool = False
     render_seed: int = 0
-    render_scale: float = Field(1.0, gt=0, le=4, description="number of rendered clips, as a part of the standard number")
+    render_scale: float = Field(
+        1.0, gt=0, le=4, description="number of rendered clips, as a part of the standard number"
+    )
 
 
 class ExtractParams(Schema):
     dtype: Literal["float32", "float16"] = "float32"
     shard_clips: int = Field(128, ge=1, le=100_000, description="clips in one file of the store")
-    max_lost: float = Field(0.01, ge=0, le=1, description="part of a task's clips that may be unreadable before the task fails")
+    max_lost: float = Field(
+        0.01, ge=0, le=1, description="part of a task's clips that may be unreadable before the task fails"
+    )
 
 
 class LogisticParams(Schema):

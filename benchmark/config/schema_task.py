@@ -16,7 +16,9 @@ class FoldsConfig(Schema):
     kind: Literal["official", "grouped", "stratified", "repeated_holdout"] = "grouped"
     k: int = Field(5, ge=2, le=100, description="number of folds, or of draws")
     seed: int = 0
-    valid: float = Field(0.1, gt=0, lt=0.5, description="part of all clips that is taken from the training part for validation")
+    valid: float = Field(
+        0.1, gt=0, lt=0.5, description="part of all clips that is taken from the training part for validation"
+    )
     test: float = Field(0.1, gt=0, lt=0.5, description="repeated_holdout: part of all clips in the test part of a draw")
 
 
@@ -48,7 +50,9 @@ class TaskConfig(Schema):
     kind: Kind = "multiclass"
     dataset: str | DatasetConfig = Field(description="a dataset's name, or an inline description")
     label: str = Field("label", description="the field of the dataset that is predicted")
-    group: str | None = Field(None, description="the field that must not be split between folds; the dataset's own by default")
+    group: str | None = Field(
+        None, description="the field that must not be split between folds; the dataset's own by default"
+    )
     classes: list[str] | None = Field(None, description="classes in order; those found, sorted, by default")
     filter: dict[str, str | list[str]] = Field(default_factory=dict, description="field -> values that are kept")
     map: dict[str, str] = Field(default_factory=dict, description="label in the data -> class of the task")
@@ -56,10 +60,14 @@ class TaskConfig(Schema):
     balance: Literal["none", "downsample", "downsample_all", "class_weight"] = Field(
         "none", description="downsample: the training part; downsample_all: the whole set, before it is divided"
     )
-    metrics: list[str] = Field(default_factory=lambda: ["accuracy"], min_length=1, description="the first is the primary one")
+    metrics: list[str] = Field(
+        default_factory=lambda: ["accuracy"], min_length=1, description="the first is the primary one"
+    )
     levels: list[Literal["file", "frame"]] = Field(default_factory=lambda: ["file"], min_length=1)
     probes: list[Literal["logistic", "mlp"]] = Field(default_factory=lambda: ["logistic"], min_length=1)
-    max_frames_per_clip: int | None = Field(None, gt=0, description="evenly spaced frames of a clip that the probe sees")
+    max_frames_per_clip: int | None = Field(
+        None, gt=0, description="evenly spaced frames of a clip that the probe sees"
+    )
     control: bool = Field(True, description="also score the probe on shuffled labels")
     reference: ReferenceConfig | None = None
     note: str | None = None
@@ -90,7 +98,9 @@ class TaskConfig(Schema):
         for item in flat:
             for one in item if isinstance(item, list) else [item]:
                 if not isinstance(one, str):
-                    raise ValueError(f"{one!r} is not text; quote it ('{str(one).lower()}'), since YAML reads it as something else")
+                    raise ValueError(
+                        f"{one!r} is not text; quote it ('{str(one).lower()}'), since YAML reads it as something else"
+                    )
         return value
 
     @field_validator("levels", "probes", "metrics")

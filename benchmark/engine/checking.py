@@ -95,7 +95,9 @@ def _metric_problems(task: Any, where: str) -> list[str]:
             problems.append(f"{where}: metrics: {name!r} is unknown; known metrics: {', '.join(sorted(METRICS))}")
         elif task.kind not in METRICS[name].kinds:
             fitting = sorted(key for key, metric in METRICS.items() if task.kind in metric.kinds)
-            problems.append(f"{where}: metrics: {name!r} does not fit kind {task.kind}; those that do: {', '.join(fitting)}")
+            problems.append(
+                f"{where}: metrics: {name!r} does not fit kind {task.kind}; those that do: {', '.join(fitting)}"
+            )
     return problems
 
 

@@ -42,7 +42,9 @@ def embed_files(
         vectors.append(pool(frames, config.pool))
         names.append(str(path))
     if not names:
-        raise UserError(f"leveret embed: none of the {len(files)} files can be read (first: {next(iter(lost.values()), 'no file')})")
+        raise UserError(
+            f"leveret embed: none of the {len(files)} files can be read (first: {next(iter(lost.values()), 'no file')})"
+        )
     temporary = output.with_name(f".{output.name}.{os.getpid()}.npz")
     output.parent.mkdir(parents=True, exist_ok=True)
     np.savez(temporary, files=np.array(names), vectors=np.stack(vectors), **arrays)

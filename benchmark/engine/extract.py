@@ -70,7 +70,9 @@ def extract(project: Project) -> Outcome:
     jobs = _with_weights(jobs, outcome)
     total = sum(len(job.targets) for job in jobs)
     with tqdm(total=total, unit="shard", desc="extract", mininterval=2, disable=total == 0) as bar:
-        for job, done, reason in run_jobs(extract_job, jobs, project.params.engine.workers, project.params.engine.backend):
+        for job, done, reason in run_jobs(
+            extract_job, jobs, project.params.engine.workers, project.params.engine.backend
+        ):
             bar.update(len(job.targets))
             if reason is not None:
                 outcome.failures += [Failure(f"{t.config.name} on {job.dataset}", reason) for t in job.targets]

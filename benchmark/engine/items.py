@@ -72,11 +72,15 @@ def task_items(task: TaskConfig, clips: Sequence[Clip], where: str, shrink: bool
         kept.append(clip)
         names.append(name)
     if not kept:
-        raise UserError(f"{where}: no clip is left after `filter` and `classes`; compare them with `leveret check --data`")
+        raise UserError(
+            f"{where}: no clip is left after `filter` and `classes`; compare them with `leveret check --data`"
+        )
     classes = list(task.classes) if task.classes is not None else sorted(set(names))
     missing = [name for name in classes if name not in set(names)]
     if missing:
-        raise UserError(f"{where}: classes: no clip has the label {missing[0]!r}; labels in the data: {', '.join(sorted(set(names)))}")
+        raise UserError(
+            f"{where}: classes: no clip has the label {missing[0]!r}; labels in the data: {', '.join(sorted(set(names)))}"
+        )
     if len(classes) < 2:
         raise UserError(f"{where}: only one class ({classes[0]!r}); a task needs at least two")
     index = {name: i for i, name in enumerate(classes)}
@@ -88,7 +92,9 @@ def task_items(task: TaskConfig, clips: Sequence[Clip], where: str, shrink: bool
         [clip.split or None for clip in kept],
     )
     if task.balance == "downsample_all":
-        items = items.take(_level(items.labels, Counter(names)[min(Counter(names), key=Counter(names).get)], task.folds.seed))
+        items = items.take(
+            _level(items.labels, Counter(names)[min(Counter(names), key=Counter(names).get)], task.folds.seed)
+        )
     if shrink and task.smoke.max_clips is not None:
         items = items.take(_spread(items, task.smoke.max_clips))
     return items

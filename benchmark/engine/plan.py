@@ -68,7 +68,9 @@ class Project:
         params = read_params(root)
         catalogue = Catalogue.read(root)
         chosen_tasks = _choose(catalogue.tasks, params.active.tasks, tasks, params.profile, "task")
-        chosen_embeddings = _choose(catalogue.embeddings, params.active.embeddings, embeddings, params.profile, "embedding")
+        chosen_embeddings = _choose(
+            catalogue.embeddings, params.active.embeddings, embeddings, params.profile, "embedding"
+        )
         return cls(
             root,
             params,

@@ -98,7 +98,9 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _run_ray(function: Callable[[Job], Any], jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Any, str | None]]:
+def _run_ray(
+    function: Callable[[Job], Any], jobs: Sequence[Job], workers: int
+) -> Iterator[tuple[Job, Any, str | None]]:
     try:
         import ray
     except ImportError:

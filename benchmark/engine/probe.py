@@ -13,7 +13,7 @@ from benchmark.engine.extract import store_of
 from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.plan import Project
 from benchmark.engine.pool import run_jobs
-from benchmark.engine.probe_job import RunInput, RunOutput, score_run
+from benchmark.engine.probe_job import RunInput, score_run
 from benchmark.engine.runs import RunPlan, plan_runs
 from benchmark.engine.splits import task_splits
 from benchmark.errors import ClipError, UserError
@@ -86,9 +86,9 @@ def _is_finished(path: Path, plan: RunPlan) -> bool:
         return False
     if record.key != plan.key:
         return False
-    current = record.model_copy(update=RunRecord.model_validate({**record.model_dump(), **shown(plan)}).model_dump(include=set(shown(plan))))
-    if current.model_dump_json() != record.model_dump_json():
-        write_record(RunRecord.model_validate(current.model_dump()), path.parent)
+    current = RunRecord.model_validate({**record.model_dump(by_alias=True), **shown(plan)})
+    if current != record:
+        write_record(current, path.parent)
     return True
 
 
@@ -106,9 +106,20 @@ def shown(plan: RunPlan) -> dict[str, Any]:
 def _job(project: Project, plan: RunPlan, splits: list, path: Path) -> ProbeJob:
     items, task = plan.items, plan.task
     run = RunInput(
-        items.ids, items.labels, items.groups, splits, items.classes, plan.embedding.config.pool, plan.probe, dict(plan.settings),
-        tuple(task.levels), tuple(task.metrics), task.balance, plan.max_frames_per_clip, task.control, project.params.seed,
-    )  # fmt: skip
+        ids=items.ids,
+        labels=items.labels,
+        groups=items.groups,
+        splits=splits,
+        classes=items.classes,
+        pool=plan.embedding.config.pool,
+        probe=plan.probe,
+        settings=dict(plan.settings),
+        levels=tuple(task.levels),
+        metrics=tuple(task.metrics),
+        balance="none" if task.balance == "downsample_all" else task.balance,
+        control=task.control,
+        seed=project.params.seed,
+    )
     record = {
         **shown(plan),
         "task": task.name,
@@ -149,20 +160,9 @@ def probe_job(job: ProbeJob) -> None:
             f"mend or remove them (first: {lost[0]}: {view.lost[lost[0]]})"
         )
     output = score_run(view, job.run)
-    write_record(RunRecord.model_validate({**job.record, **_scores(output), **_provenance(started)}), job.out)
-
-
-def _scores(output: RunOutput) -> dict[str, Any]:
-    result = output.result
-    return {
-        "scores": result.scores,
-        "shuffled": output.shuffled.scores if output.shuffled else None,
-        "chance": result.chance,
-        "majority": result.majority,
-        "confusion": result.confusion,
-        "folds": result.folds,
-        "clips": {"used": output.used, "lost": [{"id": clip, "reason": why} for clip, why in sorted(output.lost.items())]},
-    }
+    clips = {"used": output.used, "lost": [{"id": clip, "reason": why} for clip, why in sorted(output.lost.items())]}
+    record = {**job.record, **output.fields, "clips": clips, **_provenance(started)}
+    write_record(RunRecord.model_validate(record), job.out)
 
 
 def _provenance(started: float) -> dict[str, Any]:

@@ -1,15 +1,21 @@
 """One run: a task under an embedding and a probe, all folds, from the store to scores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from benchmark.embeddings.base import pool
+from benchmark.metrics.classification import chance_level, majority_rate
 from benchmark.metrics.folds import Split
+from benchmark.metrics.summary import summarise
 from benchmark.probes.data import FrameTable
 from benchmark.probes.run import ProbeResult, run_probe
+from benchmark.probes.settings import LogisticSettings, MlpSettings
 from benchmark.store.store import StoreView
+
+SETTINGS = {"logistic": LogisticSettings, "mlp": MlpSettings}
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,11 @@ class RunInput:
         groups: group of each clip.
         splits: parts of each fold, as indices into `ids`.
         classes: names of the classes.
+        pool: how frames become a clip vector.
+        probe, settings: the probe and its settings.
+        levels, metrics: what is scored, and by what; the first metric is the primary one.
+        balance: of the training parts.
+        control: whether shuffled labels are scored too.
     """
 
     ids: list[str]
@@ -35,17 +46,15 @@ class RunInput:
     levels: tuple[str, ...]
     metrics: tuple[str, ...]
     balance: str
-    max_frames_per_clip: int | None
     control: bool
     seed: int
 
 
 @dataclass(frozen=True)
 class RunOutput:
-    """Scores of a run and of its control on shuffled labels, and the clips that had no frames."""
+    """The scored fields of a run's record, and the clips that had no frames."""
 
-    result: ProbeResult
-    shuffled: ProbeResult | None
+    fields: dict[str, Any]
     used: int
     lost: dict[str, str] = field(default_factory=dict)
 
@@ -55,24 +64,51 @@ def score_run(view: StoreView, run: RunInput) -> RunOutput:
     here = set(view.clip_ids)
     kept = [i for i, clip in enumerate(run.ids) if clip in here]
     lost = {clip: view.lost.get(clip, "not in the store") for clip in run.ids if clip not in here}
-    table = FrameTable.from_clips(
-        [view.frames(run.ids[i])[0] for i in kept], pool=run.pool, max_frames_per_clip=run.max_frames_per_clip
-    )
+    frames = [view.frames(run.ids[i])[0] for i in kept]
+    table = FrameTable.from_clips(frames, np.stack([pool(np.asarray(clip, np.float32), run.pool) for clip in frames]))
     splits = [_renumber(split, kept, len(run.ids)) for split in run.splits]
-    arguments = {
-        "probe": run.probe,
-        "settings": run.settings,
-        "levels": run.levels,
-        "metrics": run.metrics,
-        "seed": run.seed,
-        "balance": run.balance,
-        "n_classes": len(run.classes),
-        "groups": [run.groups[i] for i in kept],
-    }
     labels = run.labels[kept]
-    result = run_probe(table, labels, splits, **arguments)
-    shuffled = run_probe(table, labels, splits, shuffle_labels=True, **arguments) if run.control else None
-    return RunOutput(result, shuffled, len(kept), lost)
+
+    def probe(shuffle: bool) -> ProbeResult:
+        return run_probe(
+            table,
+            labels,
+            splits,
+            run.probe,
+            SETTINGS[run.probe](**run.settings),
+            run.levels,
+            run.metrics,
+            n_classes=len(run.classes),
+            groups=[run.groups[i] for i in kept],
+            ids=[run.ids[i] for i in kept],
+            seed=run.seed,
+            balance=run.balance,
+            shuffle_labels=shuffle,
+        )
+
+    result = probe(False)
+    shuffled = probe(True) if run.control else None
+    fields = {
+        "scores": _scores(result),
+        "shuffled": _scores(shuffled) if shuffled else None,
+        "chance": chance_level(run.metrics[0], labels, splits, len(run.classes)),
+        "majority": majority_rate(labels, splits) if run.metrics[0] == "accuracy" else None,
+        "confusion": {level: matrix.tolist() for level, matrix in result.confusion.items()},
+        "folds": [asdict(fold) for fold in result.folds],
+    }
+    return RunOutput(fields, len(kept), lost)
+
+
+def _scores(result: ProbeResult) -> dict[str, dict[str, dict[str, Any]]]:
+    """Level -> metric -> scores of the folds with mean and spread; a score without meaning is null."""
+    scored: dict[str, dict[str, dict[str, Any]]] = {}
+    for level, metrics in result.scores.items():
+        scored[level] = {}
+        for name, folds in metrics.items():
+            summary = summarise(folds)
+            values = [float(value) if np.isfinite(value) else None for value in folds]
+            scored[level][name] = {"folds": values, "mean": summary.mean, "std": summary.std}
+    return scored
 
 
 def _renumber(split: Split, kept: Sequence[int], n: int) -> Split:

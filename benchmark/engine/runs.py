@@ -12,7 +12,20 @@ from benchmark.engine.plan import EmbeddingPlan, Project, plan_embeddings
 from benchmark.errors import UserError
 
 # Fields of a task's YAML that are shown and change no score; what the data say is keyed by the items themselves.
-SHOWN = {"title", "domain", "note", "reference", "profiles", "dataset", "probes", "smoke", "label", "group", "filter", "map"}
+SHOWN = {
+    "title",
+    "domain",
+    "note",
+    "reference",
+    "profiles",
+    "dataset",
+    "probes",
+    "smoke",
+    "label",
+    "group",
+    "filter",
+    "map",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +39,6 @@ class RunPlan:
     items: TaskItems
     settings: Mapping[str, Any]
     ingredients: Mapping[str, str]
-    max_frames_per_clip: int | None
     strategy: str = "frozen"
 
     @property
@@ -64,10 +76,14 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
         frames = _max_frames(project, task)
         for embedding in embeddings:
             for probe in task.probes:
-                settings = probe_settings(project, probe)
-                keyed = {"probe": probe, "settings": settings, "pool": embedding.config.pool, "max_frames": frames}
-                ingredients = {**of_task, **embedding.ingredients, "probe": content_key({**keyed, "max_lost": project.params.extract.max_lost})}
-                plans.append(RunPlan(task, embedding, dataset, probe, items, settings, ingredients, frames))
+                settings = {**probe_settings(project, probe), "max_frames_per_clip": frames}
+                keyed = {"probe": probe, "settings": settings, "pool": embedding.config.pool}
+                ingredients = {
+                    **of_task,
+                    **embedding.ingredients,
+                    "probe": content_key({**keyed, "max_lost": project.params.extract.max_lost}),
+                }
+                plans.append(RunPlan(task, embedding, dataset, probe, items, settings, ingredients))
     return plans, failures
 
 

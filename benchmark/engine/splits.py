@@ -10,22 +10,19 @@ def task_splits(task: TaskConfig, items: TaskItems, where: str) -> list[Split]:
     """Training, validation and test parts of each fold, as indices into `items`; no group crosses them.
 
     Raises:
-        UserError: there are too few clips or groups for so many folds; opened by `where`, the task's file.
+        UserError: there are too few clips or groups for so many folds, or official parts that share a group; opened by
+            `where`, the task's file.
     """
+    folds = task.folds
+    if folds.kind == "official" and not any(items.parts):
+        raise UserError(f"{where}: folds.kind: official, but the data name no part or fold; use grouped or stratified")
     try:
         splits = make_splits(
-            items.ids,
-            items.labels,
-            items.groups,
-            kind=task.folds.kind,
-            k=task.folds.k,
-            seed=task.folds.seed,
-            valid=task.folds.valid,
-            test=task.folds.test,
-            parts=items.parts,
-            classes=items.classes,
+            items.ids, items.labels, items.groups, folds.kind, folds.k, folds.seed, folds.valid, folds.test, items.parts
         )
-        check_splits(splits, items.groups)
+        check_splits(splits, None if folds.kind == "stratified" else items.groups)
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+        raise UserError(f"{where}: folds: {error}") from None
+    except ValueError as error:
+        raise UserError(f"{where}: folds: {error}; keep what belongs together in one part") from None
     return splits

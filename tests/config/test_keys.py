@@ -8,7 +8,11 @@ from benchmark.config import keys
 from benchmark.config.keys import code_version, content_key
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=6,
 )
@@ -68,7 +72,9 @@ def test_code_not_imported_does_not_count(package):
 
 def test_comments_docstrings_and_layout_do_not_count(package):
     before = package()
-    after = package({"b.py": 'def f():\n    """Tell."""\n\n    from benchmark import (\n        c,\n    )\n\n    return c.x\n'})
+    after = package(
+        {"b.py": 'def f():\n    """Tell."""\n\n    from benchmark import (\n        c,\n    )\n\n    return c.x\n'}
+    )
     assert before == after
 
 

@@ -60,7 +60,9 @@ def test_a_bare_yes_among_words_is_explained(tmp_path):
     assert "quote words such as yes" in message(tmp_path, "name: a\nwords: [yes, up]\n")
 
 
-@pytest.mark.parametrize("text", ["a: [1, 2\n", "- 1\n- 2\n", "", "name: a\nname: b\n", "a: b: c\n", "x: !!python/object:os.system {}\n"])
+@pytest.mark.parametrize(
+    "text", ["a: [1, 2\n", "- 1\n- 2\n", "", "name: a\nname: b\n", "a: b: c\n", "x: !!python/object:os.system {}\n"]
+)
 def test_what_is_not_a_mapping_of_plain_values_is_refused(tmp_path, text):
     path = tmp_path / "x.yaml"
     path.write_text(text)

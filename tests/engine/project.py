@@ -43,7 +43,7 @@ def make_project(root: Path, tasks: int = 2, embeddings: int = 2) -> Path:
     for i in range(embeddings):
         write(
             root / "embeddings" / f"mfcc{i}.yaml",
-            {"name": f"mfcc{i}", "family": "handcrafted", "model": "mfcc-stats", "args": {}, "version": i + 1},
+            {"name": f"mfcc{i}", "family": "handcrafted", "model": "mfcc", "args": {"window": 0.1 * (i + 1)}},
         )
     write(
         root / "params.yaml",

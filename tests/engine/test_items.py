@@ -9,11 +9,15 @@ from benchmark.errors import UserError
 
 
 def clips(rows):
-    return [Clip(f"c{i:02}", Path(f"c{i:02}.wav"), None, None, labels, group, None) for i, (labels, group) in enumerate(rows)]
+    return [
+        Clip(f"c{i:02}", Path(f"c{i:02}.wav"), None, None, labels, group, None)
+        for i, (labels, group) in enumerate(rows)
+    ]
 
 
 BIRDS = clips(
-    [({"bird": "owl", "site": "a"}, "g1"), ({"bird": "owl", "site": "b"}, "g2"), ({"bird": "wren", "site": "a"}, "g1")] * 4
+    [({"bird": "owl", "site": "a"}, "g1"), ({"bird": "owl", "site": "b"}, "g2"), ({"bird": "wren", "site": "a"}, "g1")]
+    * 4
 )
 
 

@@ -61,7 +61,9 @@ def test_the_format_is_safetensors(tmp_path):
     assert load_file(tmp_path / "a.safetensors")["frames"].shape == (8, 5)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:20], lambda b: b"", lambda b: b + b"x", lambda b: b"\x00" * len(b)])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-1], lambda b: b[:20], lambda b: b"", lambda b: b + b"x", lambda b: b"\x00" * len(b)]
+)
 def test_a_shard_that_is_not_whole_is_not_there(tmp_path, damage):
     path = tmp_path / "a.safetensors"
     write_shard(path, shard()[0])

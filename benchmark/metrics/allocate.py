@@ -36,8 +36,8 @@ def allocate(
 ) -> np.ndarray:
     """Assign groups to parts: greedily, the hardest to place first, then by the best moves and swaps.
 
-    The cost is the squared deviation of each class's share in a part from the part's fraction, so rare classes count as much as
-    common ones, whether groups hold one class or many.
+    The cost is the squared deviation of each class's share in a part from the part's fraction, so rare classes count
+    as much as common ones, whether groups hold one class or many.
 
     Args:
         counts: (G, C) clips of each class in each group.

@@ -51,11 +51,12 @@ def make_splits(
 ) -> list[Split]:
     """Divide clips into training, validation and test parts.
 
-    `official`: values of each clip, either folds (test = fold i, validation = fold i + 1, training = the rest) or the parts train,
-    valid and test (one split; without a valid part it is taken from the training part). `grouped`: k folds with no group in two
-    parts. `stratified`: k folds, groups ignored. `repeated_holdout` (Kehling & Cano): k draws, their test parts disjoint.
-    Validation parts come from the training part and keep groups together. Every part has its share of every class as far as
-    groups allow. Splits depend on ids, labels, groups and seed, not on the order of the clips.
+    `official`: values of each clip, either folds (test = fold i, validation = fold i + 1, training = the rest) or the
+    parts train, valid and test (one split; without a valid part it is taken from the training part). `grouped`: k
+    folds with no group in two parts. `stratified`: k folds, groups ignored. `repeated_holdout` (Kehling & Cano): k
+    draws, their test parts disjoint. Validation parts come from the training part and keep groups together. Every
+    part has its share of every class as far as groups allow. Splits depend on ids, labels, groups and seed, not on
+    the order of the clips.
 
     Args:
         ids: n unique clip ids.

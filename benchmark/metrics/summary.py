@@ -19,7 +19,8 @@ class Summary:
 def summarise(scores: Sequence[float]) -> Summary:
     """Summarise the scores of folds.
 
-    A score that is not finite (a metric without meaning on that fold) leaves mean and spread undefined; one fold has no spread.
+    A score that is not finite (a metric without meaning on that fold) leaves mean and spread undefined; one fold has
+    no spread.
     """
     values = [float(score) for score in scores]
     if not values or not all(math.isfinite(value) for value in values):

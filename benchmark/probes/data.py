@@ -1,5 +1,6 @@
 """The features that a probe reads: frames of all clips, and a vector a clip."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -91,7 +92,7 @@ class FrameTable:
         shard = np.searchsorted(self._starts, rows, side="right") - 1
         # Rows mostly come sorted, so each shard is read in one piece.
         edges = np.flatnonzero(np.diff(shard, prepend=-1, append=-1))
-        for start, end in zip(edges[:-1], edges[1:], strict=True):
+        for start, end in itertools.pairwise(edges):
             number = shard[start]
             result[start:end] = self.shards[number][rows[start:end] - self._starts[number]]
         return _finite(result)

@@ -12,22 +12,29 @@ _GRAM_ROWS = 8
 class SharedDesign:
     """One feature matrix for all folds, for F up to the number of rows.
 
-    A fold's scaling is an affine change of its weights, so that the matrix is neither copied nor scaled per fold and all
-    members share one matrix product. Members work in the eigenbasis of the Gram matrix of all training rows, an orthogonal change
-    of coordinates that leaves penalty and solution as they are and speeds up the way there; no label enters it.
+    A fold's scaling is an affine change of its weights, so that the matrix is neither copied nor scaled per fold and
+    all members share one matrix product. Members work in the eigenbasis of the Gram matrix of all training rows, an
+    orthogonal change of coordinates that leaves penalty and solution as they are and speeds up the way there; no
+    label enters it.
 
     Attributes:
+        shift64: (K, F) float64 scaling of each fold, of the given features (as they are now, if overwritten).
+        scale64: (K, F) float64.
         spectrum: (K, P) approximate eigenvalues of each fold's Gram matrix: they only precondition.
         dim: P, number of coordinates.
     """
 
-    def __init__(self, features: torch.Tensor, parts: torch.Tensor, scaling: Scaling, dtype: torch.dtype):
+    def __init__(
+        self, features: torch.Tensor, parts: torch.Tensor, scaling: Scaling, dtype: torch.dtype, overwrite: bool = False
+    ):
         self.shift64, self.scale64 = fit_scaling(features, parts, scaling)
-        # Near zero mean and unit scale for all folds, so that the affine correction of each is small and float32 is enough.
+        # Near zero mean and unit scale for all folds, so that the affine correction of each is small and float32 does.
         centre, unit = self.shift64.mean(0), self.scale64.mean(0)
-        self.features = (features - centre.to(features.dtype)).to(dtype).div_(unit.to(dtype))
-        self.shift = ((self.shift64 - centre) / unit).to(dtype)
-        self.inverse = (unit / self.scale64).to(dtype)
+        self.features = features.to(dtype, copy=not overwrite).sub_(centre.to(dtype)).div_(unit.to(dtype))
+        shift, scale = (self.shift64 - centre) / unit, self.scale64 / unit
+        self.shift, self.inverse = shift.to(dtype), (1 / scale).to(dtype)
+        if self.features is features:
+            self.shift64, self.scale64 = shift, scale
         self.dim = features.shape[1]
         rows = parts.any(0).nonzero()[:, 0]
         kept = self.features[rows[:: max(1, len(rows) // (_GRAM_ROWS * self.dim))]]
@@ -60,11 +67,13 @@ class SharedDesign:
 class FactorDesign:
     """A small factor of the feature matrix per fold, for more features than rows.
 
-    The solution lies in the span of the training rows, so each fold keeps only its coordinates there: (n, r) with r at most the
-    number of training rows, from an eigendecomposition of the kernel matrix in float64.
+    The solution lies in the span of the training rows, so each fold keeps only its coordinates there: (n, r) with r
+    at most the number of training rows, from an eigendecomposition of the kernel matrix in float64.
     """
 
-    def __init__(self, features: torch.Tensor, parts: torch.Tensor, scaling: Scaling, dtype: torch.dtype):
+    def __init__(
+        self, features: torch.Tensor, parts: torch.Tensor, scaling: Scaling, dtype: torch.dtype, overwrite: bool = False
+    ):
         self.shift64, self.scale64 = fit_scaling(features, parts, scaling)
         factors, bases, spectra = [], [], []
         for fold in range(len(parts)):
@@ -100,9 +109,9 @@ class FactorDesign:
 
 
 def make_design(
-    features: torch.Tensor, parts: torch.Tensor, scaling: Scaling, dtype: torch.dtype
+    features: torch.Tensor, parts: torch.Tensor, scaling: Scaling, dtype: torch.dtype, overwrite: bool = False
 ) -> SharedDesign | FactorDesign:
-    """Choose the cheaper design for features (n, F) and training parts (K, n) bool."""
+    """Choose the cheaper design for features (n, F), which may be overwritten, and training parts (K, n) bool."""
     smallest = int(parts.sum(1).min())
     kind = FactorDesign if features.shape[1] > smallest else SharedDesign
-    return kind(features, parts, scaling, dtype)
+    return kind(features, parts, scaling, dtype, overwrite)

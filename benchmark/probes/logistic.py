@@ -85,12 +85,13 @@ def fit_logistic(
     settings: LogisticSettings,
     score: Callable[[int, np.ndarray], float],
     multilabel: bool = False,
+    overwrite: bool = False,
 ) -> LogisticFit:
     """Fit every fold at every C, and choose a C per fold on its validation part.
 
-    The objective at one C is scikit-learn's: `C * sum_i loss_i + |W|^2 / 2`, bias free; multinomial for three classes or
-    more, a single sigmoid column for two, one column a class when multilabel. Of equal validation scores the smallest C wins.
-    A class that a training part lacks has posterior 0. Test rows are never read.
+    The objective at one C is scikit-learn's: `C * sum_i loss_i + |W|^2 / 2`, bias free; multinomial for three classes
+    or more, a single sigmoid column for two, one column a class when multilabel. Of equal validation scores the
+    smallest C wins. A class that a training part lacks has posterior 0. Test rows are never read.
 
     Args:
         features: (n, F) float.
@@ -100,6 +101,7 @@ def fit_logistic(
         settings: Grid, tolerance and scaling.
         score: Maps a fold and the posteriors (n_valid, C) of its validation rows to a score; higher is better.
         multilabel: Whether labels are (n, C).
+        overwrite: Spare memory by rescaling `features` in place; the fit is then of the rescaled features.
     """
     dtype = getattr(torch, settings.dtype)
     device, rows = features.device, len(features)
@@ -111,7 +113,7 @@ def fit_logistic(
     path = np.unique(np.asarray(settings.C, dtype=np.float64))
     if not len(path) or path[0] <= 0:
         raise ValueError("C must hold positive numbers")
-    design = make_design(features, parts.to(device), settings.scaling, dtype)
+    design = make_design(features, parts.to(device), settings.scaling, dtype, overwrite)
     problem, columns = _problem(labels, parts.numpy(), splits, n_classes, settings, multilabel, path, dtype, device)
     coordinates, bias, iterations = solve_path(design, problem, settings.tol, settings.max_iter)
 

@@ -12,9 +12,9 @@ _ROWS = 8192
 def fit_scaling(features: torch.Tensor, parts: torch.Tensor, kind: Scaling) -> tuple[torch.Tensor, torch.Tensor]:
     """Find shift and scale per fold, so that `(x - shift) / scale` is the scaled feature.
 
-    `standard` is zero mean and unit variance; `kehling` is zero mean and largest absolute value 1 (Kehling & Cano: "zero
-    mean in a range of -1 to 1"); `minmax` is [0, 1] (their scaling of OpenL3); `none` leaves features alone. A feature that
-    is constant in a training part has scale 1.
+    `standard` is zero mean and unit variance; `kehling` is zero mean and largest absolute value 1 (Kehling & Cano:
+    "zero mean in a range of -1 to 1"); `minmax` is [0, 1] (their scaling of OpenL3); `none` leaves features alone. A
+    feature that is constant in a training part has scale 1.
 
     Args:
         features: (n, F) float.

@@ -1,8 +1,8 @@
 """Penalised maximum likelihood for many members at once: L-BFGS in coordinates in which the Gram matrix is diagonal.
 
-A member is one fold's problem (softmax over C classes, or one sigmoid column). Each walks its own path of penalties from strong
-to weak, starting each from the solution before, independently of the members beside it; one that has come to its end leaves
-the batch. Nocedal & Wright, "Numerical Optimization", 2nd ed., algorithms 7.4 and 7.5.
+A member is one fold's problem (softmax over C classes, or one sigmoid column). Each walks its own path of penalties
+from strong to weak, starting each from the solution before, independently of the members beside it; one that has come
+to its end leaves the batch. Nocedal & Wright, "Numerical Optimization", 2nd ed., algorithms 7.4 and 7.5.
 """
 
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ class _Path:
         return torch.cat([coordinates, bias[..., None]], 2)
 
     def precondition(self) -> None:
-        """Refresh the inverse diagonal Hessian: mean p (1 - p) of a class times the Gram matrix's spectrum, plus the penalty."""
+        """Refresh the inverse diagonal Hessian: mean p (1 - p) of a class times the spectrum, plus the penalty."""
         problem = self.problem
         self.strength = problem.path.gather(1, self.place[:, None])[:, 0].to(self.x.dtype)
         # residual = weight (p - y), so |residual| (1 - |residual| / weight) is weight p (1 - p) for targets of 0 and 1.
@@ -156,7 +156,8 @@ class _Path:
             good = (slope.abs() <= 0.6 * slope0.abs()) & (gain <= noise)
             if good.all() or trial == _TRIALS - 1:
                 break
-            # The slope grows along the line: a secant from the last point before the minimum, kept well inside the bracket.
+            # The slope grows along the line: a secant from the last point before the minimum, kept well inside the
+            # bracket.
             secant = low + (length - low) * low_slope / (low_slope - slope).clamp(max=-1e-30)
             short = slope < 0
             high = torch.where(short, high, length)

@@ -1,0 +1,238 @@
+"""Probe one table of features: train on all folds, choose on validation, score once on test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import torch
+
+from benchmark.metrics.classification import METRICS, confusion_matrix, predict
+from benchmark.metrics.folds import Split, downsample
+from benchmark.probes.control import Null, Shuffle, null_accuracy, shuffle
+from benchmark.probes.data import FrameTable
+from benchmark.probes.logistic import LogisticFit, fit_logistic
+from benchmark.probes.mlp import MlpFit, fit_mlp
+from benchmark.probes.settings import LogisticSettings, MlpSettings
+
+Balance = Literal["none", "downsample", "class_weight"]
+Level = Literal["file", "frame"]
+
+
+@dataclass(frozen=True)
+class FoldReport:
+    """Clips in each part of a fold after balancing, and what its validation part chose."""
+
+    train: int
+    valid: int
+    test: int
+    chosen: dict[str, float | int]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Posteriors of the test clips of all folds, to be rescored later.
+
+    Attributes:
+        clip: (m,) int64 clip indices.
+        fold: (m,) int64.
+        posterior: (m, C) float64, of frames the mean.
+    """
+
+    clip: np.ndarray
+    fold: np.ndarray
+    posterior: np.ndarray
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What a probe found.
+
+    Attributes:
+        scores: level -> metric -> score of each fold, on its test part.
+        confusion: level -> (C, C) int64, true by predicted class, summed over folds (multiclass).
+        folds: Sizes and choices of each fold.
+        predictions: Posteriors of test clips.
+        null: level -> accuracy that the control is expected to reach (only of shuffled labels, multiclass).
+    """
+
+    scores: dict[str, dict[str, list[float]]]
+    confusion: dict[str, np.ndarray]
+    folds: list[FoldReport]
+    predictions: Predictions
+    null: dict[str, Null] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Items:
+    """What is classified: frames or clip vectors, with the clip of each, sorted by clip."""
+
+    features: torch.Tensor
+    clip: np.ndarray
+
+    def of(self, clips: np.ndarray) -> np.ndarray:
+        """Find the items of some clips, as sorted int64 indices."""
+        return np.flatnonzero(np.isin(self.clip, clips))
+
+
+def run_probe(
+    table: FrameTable,
+    labels: np.ndarray,
+    splits: Sequence[Split],
+    probe: Literal["logistic", "mlp"] = "logistic",
+    settings: LogisticSettings | MlpSettings | None = None,
+    levels: Sequence[Level] = ("file",),
+    metrics: Sequence[str] = ("accuracy",),
+    *,
+    n_classes: int | None = None,
+    groups: Sequence[str] | None = None,
+    ids: Sequence[str] | None = None,
+    seed: int = 0,
+    balance: Balance = "none",
+    shuffle_labels: bool = False,
+    device: str = "cpu",
+) -> ProbeResult:
+    """Train, choose and score a probe on every fold.
+
+    The logistic probe learns from clip vectors if `levels` is only `file` and the table has vectors, otherwise from
+    frames; the perceptron always learns from frames if there are any. A file's posterior is the mean of its frames'.
+    Hyper-parameters and epochs are chosen for each fold on its own validation part, item by item: by the first metric
+    (logistic) or by accuracy (perceptron, if multiclass).
+
+    Args:
+        table: Features.
+        labels: (n_clips,) int classes, or (n_clips, C) of 0 and 1 (multilabel).
+        splits: Folds over clips.
+        probe: Which probe.
+        settings: Its settings; the defaults if None.
+        levels: What is scored.
+        metrics: Names in `METRICS`; the first is the primary one.
+        n_classes: C; the largest label + 1 by default.
+        groups: n_clips groups, for the control.
+        ids: n_clips ids, on which random down-sampling depends; the clip's number by default.
+        seed: Of everything random.
+        balance: `downsample`: training parts hold as many clips of each class; `class_weight`: weights do it instead.
+        shuffle_labels: Run the control: permuted labels, see `benchmark.probes.control`.
+        device: Where torch runs.
+
+    Raises:
+        ValueError: Arguments do not fit together, or features are not finite.
+    """
+    labels = np.asarray(labels)
+    multilabel = labels.ndim == 2
+    kind = "multilabel" if multilabel else "multiclass"
+    if len(labels) != table.n_clips:
+        raise ValueError(f"{len(labels)} labels for {table.n_clips} clips")
+    for name in metrics:
+        if name not in METRICS or kind not in METRICS[name].kinds:
+            raise ValueError(f"{name!r} is not a metric of {kind} tasks")
+    n_classes = labels.shape[1] if multilabel else n_classes or int(labels.max()) + 1
+    if not multilabel and n_classes < 2:
+        raise ValueError("a probe needs two classes or more")
+    settings = settings or (LogisticSettings() if probe == "logistic" else MlpSettings())
+    shuffled = shuffle(labels, splits, groups, seed) if shuffle_labels else None
+    labels = labels if shuffled is None else shuffled.labels
+    splits = _balance(labels, splits, ids or range(len(labels)), seed, balance)
+    settings = replace(settings, class_weight=settings.class_weight or balance == "class_weight")
+
+    use_frames = table.has_frames and (probe == "mlp" or "frame" in levels or table.vectors is None)
+    if "frame" in levels and not use_frames:
+        raise ValueError("frames cannot be scored: the table has none")
+    items = _items(table, splits, use_frames, settings.max_frames_per_clip, device)
+    item_labels = labels[items.clip]
+    item_splits = [Split(*(items.of(part) for part in (s.train, s.valid, s.test))) for s in splits]
+    fit: LogisticFit | MlpFit
+    if isinstance(settings, LogisticSettings) and probe == "logistic":
+        score = _selection(metrics[0], item_labels, item_splits)
+        fit = fit_logistic(
+            items.features, item_labels, item_splits, n_classes, settings, score, multilabel, overwrite=True
+        )
+        chosen = [
+            {"C": float(c), "valid": float(scores.max())}
+            for c, scores in zip(fit.chosen, fit.valid_scores, strict=True)
+        ]
+    elif isinstance(settings, MlpSettings) and probe == "mlp":
+        function = METRICS[metrics[0]].function if multilabel else None
+        fit = fit_mlp(
+            items.features, item_labels, item_splits, n_classes, settings, seed, multilabel=multilabel, score=function
+        )
+        chosen = [
+            {"epoch": int(best), "epochs": int(epochs), "valid": float(value)}
+            for best, epochs, value in zip(fit.best_epoch, fit.epochs, fit.valid_scores, strict=True)
+        ]
+    else:
+        raise ValueError(f"{type(settings).__name__} are not the settings of probe {probe!r}")
+    posteriors = [fit.posterior(fold, items.features[split.test]) for fold, split in enumerate(item_splits)]
+    reports = [
+        FoldReport(len(split.train), len(split.valid), len(split.test), choice)
+        for split, choice in zip(splits, chosen, strict=True)
+    ]
+    return _score(posteriors, items, item_splits, splits, labels, levels, metrics, n_classes, reports, shuffled)
+
+
+def _balance(labels: np.ndarray, splits: Sequence[Split], ids: Sequence, seed: int, balance: Balance) -> list[Split]:
+    if balance not in ("none", "downsample", "class_weight"):
+        raise ValueError(f"balance {balance!r} is not none, downsample or class_weight")
+    if balance != "downsample":
+        return list(splits)
+    if labels.ndim == 2:
+        raise ValueError("multilabel clips cannot be balanced by down-sampling")
+    return [replace(split, train=downsample(labels, ids, seed, split.train)) for split in splits]
+
+
+def _items(table: FrameTable, splits: Sequence[Split], use_frames: bool, max_frames: int | None, device: str) -> _Items:
+    used = np.unique(np.concatenate([part for split in splits for part in (split.train, split.valid, split.test)]))
+    if not use_frames:
+        return _Items(table.clip_vectors(used).to(device), used)
+    rows, position = table.rows(used, max_frames)
+    return _Items(table.frames(rows).to(device), used[position])
+
+
+def _selection(metric: str, labels: np.ndarray, splits: Sequence[Split]):
+    """Score the validation items of a fold by a metric, the higher the better."""
+    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
+
+    def score(fold: int, posterior: np.ndarray) -> float:
+        value = METRICS[metric].function(labels[splits[fold].valid], posterior)
+        return sign * value if np.isfinite(value) else -np.inf
+
+    return score
+
+
+def _by_clip(posterior: np.ndarray, clip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Average posteriors (m, C) of items sorted by clip over each clip."""
+    clips, first, counts = np.unique(clip, return_index=True, return_counts=True)
+    return clips, np.add.reduceat(posterior, first, axis=0) / counts[:, None]
+
+
+def _score(
+    posteriors: Sequence[np.ndarray],
+    items: _Items,
+    item_splits: Sequence[Split],
+    splits: Sequence[Split],
+    labels: np.ndarray,
+    levels: Sequence[Level],
+    metrics: Sequence[str],
+    n_classes: int,
+    reports: list[FoldReport],
+    shuffled: Shuffle | None,
+) -> ProbeResult:
+    frames = [(items.clip[split.test], posterior) for split, posterior in zip(item_splits, posteriors, strict=True)]
+    files = [_by_clip(posterior, clip) for clip, posterior in frames]
+    scores, confusion, null = {}, {}, {}
+    for level in levels:
+        answers = files if level == "file" else frames
+        scores[level] = {
+            name: [METRICS[name].function(labels[clip], posterior) for clip, posterior in answers] for name in metrics
+        }
+        if labels.ndim == 1:
+            predicted = [(predict(posterior), clip) for clip, posterior in answers]
+            confusion[level] = sum(confusion_matrix(labels[clip], p, n_classes) for p, clip in predicted)
+            if shuffled is not None:
+                null[level] = null_accuracy(shuffled, splits, predicted)
+    predictions = Predictions(
+        clip=np.concatenate([clip for clip, _ in files]),
+        fold=np.repeat(np.arange(len(files)), [len(clip) for clip, _ in files]),
+        posterior=np.concatenate([posterior for _, posterior in files]),
+    )
+    return ProbeResult(scores, confusion, reports, predictions, null)

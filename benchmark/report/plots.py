@@ -44,7 +44,10 @@ class Plots:
 
 
 def write_plots(records: Iterable[RunRecord], folder: Path, svg: bool = False) -> Plots:
-    """Draw overview.png and tasks/<task>.png, those whose content or code has changed; remove those of tasks that are gone."""
+    """Draw overview.png and tasks/<task>.png, and remove those of tasks that are gone.
+
+    A plot is left alone where a file is there that shows the same and was drawn by the same code.
+    """
     of_task: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: record.identity):
         of_task.setdefault(record.task, []).append(record)
@@ -78,7 +81,7 @@ def write_plots(records: Iterable[RunRecord], folder: Path, svg: bool = False) -
 
 
 def draw_task(records: Sequence[RunRecord]) -> Figure:
-    """Mean ± std by embedding, best on top, with every fold's score; a colour a strategy and probe; hollow: controls."""
+    """Mean ± std by embedding, best on top, and every fold's score; a colour a strategy and probe; hollow: controls."""
     scale, metric = scale_of(records[0].primary), records[0].primary
     level = preferred_level(records[0])
     records = [record for record in records if level in record.scores]

@@ -56,7 +56,7 @@ def _project(tasks: list[str] | None = None, embeddings: list[str] | None = None
 
 def _finish(stage: str, outcome) -> None:
     """Print a stage's counts and its failures; exit with status 1 where something failed."""
-    from benchmark.report.console import print_outcome
+    from benchmark.console import print_outcome
 
     print_outcome(stage, outcome)
     if outcome.failures:
@@ -70,7 +70,7 @@ def list_(
 ) -> None:
     """Show what there is. Example: leveret list embeddings"""
     from benchmark.engine.listing import list_catalogue
-    from benchmark.report.console import print_listing
+    from benchmark.console import print_listing
 
     print_listing(list_catalogue(_State.root, what), json)
 
@@ -82,7 +82,7 @@ def check(
 ) -> None:
     """Validate every YAML, and the folds of each task whose data are here. Example: leveret check --task my-birds --data"""
     from benchmark.engine.checking import check_project
-    from benchmark.report.console import print_check
+    from benchmark.console import print_check
 
     report = check_project(_State.root, task, data)
     print_check(report)

@@ -77,8 +77,8 @@ def shuffle(labels: np.ndarray, splits: Sequence[Split], groups: Sequence[str] |
 def null_accuracy(shuffled: Shuffle, splits: Sequence[Split], counts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Null:
     """Find mean and standard error of the accuracy under all permutations of the test labels (Hoeffding 1951).
 
-    Scores of folds correlate, since the test clips of one train the others: of two clips alike, each answers for the
-    other. The variance is doubled, its bound where clips come in such pairs.
+    Scores of folds correlate, since the test clips of one train the others, by as much as the features cluster. The
+    standard error is the mean of the folds' own, which bounds that of their mean whatever the correlation.
 
     Args:
         shuffled: The control's labels, multiclass.
@@ -87,7 +87,7 @@ def null_accuracy(shuffled: Shuffle, splits: Sequence[Split], counts: Sequence[t
     """
     labels, first = shuffled.labels, np.unique(shuffled.unit, return_index=True)[1]
     n_classes = int(labels.max()) + 1
-    mean, variance = 0.0, 0.0
+    mean, deviation = 0.0, 0.0
     for split, (predicted, clip) in zip(splits, counts, strict=True):
         units = np.flatnonzero(np.isin(shuffled.cell[first], np.unique(shuffled.cell[split.test])))
         place = np.searchsorted(units, shuffled.unit[clip])
@@ -99,5 +99,5 @@ def null_accuracy(shuffled: Shuffle, splits: Sequence[Split], counts: Sequence[t
         mean += row.sum()
         if len(units) > 1:
             centred = hits - row[:, None] - column + row.mean()
-            variance += (centred**2 @ share).sum() * len(units) / (len(units) - 1)
-    return Null(mean / len(splits), float(np.sqrt(max(0.0, 2 * variance))) / len(splits))
+            deviation += np.sqrt((centred**2 @ share).sum() * len(units) / (len(units) - 1))
+    return Null(mean / len(splits), float(deviation) / len(splits))

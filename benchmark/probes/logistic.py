@@ -185,7 +185,7 @@ def _problem(
                 weights[fold, split.train] = class_weights(labels[split.train], n_classes)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+        return torch.from_numpy(np.array(array)).to(device)
 
     problem = Problem(
         targets=tensor(targets),

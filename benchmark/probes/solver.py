@@ -12,7 +12,7 @@ import torch
 from benchmark.probes.design import FactorDesign, SharedDesign
 
 _MEMORY = 8
-_ROWS = 4096
+_ROWS = 2048
 _TRIALS = 12
 # Nats per row below which a loss is as good as zero.
 _NATS = 0.01
@@ -42,8 +42,8 @@ class Problem:
 
 
 def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Inner products (M,) of the members of two tensors (M, ...), without a product of the tensors in memory."""
-    return torch.bmm(a.reshape(len(a), 1, -1), b.reshape(len(b), -1, 1))[:, 0, 0]
+    """Inner products (M,) of the members of two tensors (M, ...); a product and a sum are faster here than bmm."""
+    return (a * b).flatten(1).sum(1)
 
 
 def _likelihood(
@@ -63,13 +63,13 @@ def _likelihood(
         y, w = problem.targets[..., part], problem.weights[:, part]
         if classes == 1:
             p = torch.sigmoid(z)
-            value += _dot(torch.nn.functional.softplus(z).addcmul_(y, z, value=-1), w)
+            value += _dot(torch.nn.functional.softplus(z).addcmul_(y, z, value=-1)[:, 0], w)
         else:
             top = z.amax(1, keepdim=True)
             p = torch.sub(z, top).exp_()
             total = p.sum(1, keepdim=True)
             p /= total
-            value += _dot(total.log_().add_(top).sub_(z.gather(1, y)), w)
+            value += _dot(total.log_().add_(top).sub_(z.gather(1, y))[:, 0], w)
         r = torch.mul(p, w[:, None], out=residual[..., part])
         if classes == 1:
             r.addcmul_(y, w[:, None], value=-1)

@@ -79,7 +79,7 @@ def score_run(view: StoreView, run: RunInput) -> RunOutput:
             run.levels,
             run.metrics,
             n_classes=len(run.classes),
-            groups=[run.groups[i] for i in kept],
+            groups=None if shuffle else [run.groups[i] for i in kept],
             ids=[run.ids[i] for i in kept],
             seed=run.seed,
             balance=run.balance,

@@ -1,14 +1,13 @@
 """The perceptron of Kehling & Cano: all folds (and seeds, and learning rates) trained as one batched program."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch.optim.adam import adam
 
 from benchmark.metrics.folds import Split
+from benchmark.probes.adam import StackedAdam
 from benchmark.probes.scaling import fit_scaling
 from benchmark.probes.settings import MlpSettings
 from benchmark.probes.stacked import StackedMlp
@@ -106,48 +105,6 @@ class _Course:
             self.best, self.best_epoch, self.kept = score, self.epoch, parameters.clone()
 
 
-class _Adam:
-    """Adam (Kingma & Ba 2015) over a stack whose members may have several learning rates; members may leave."""
-
-    def __init__(self, net: StackedMlp, rates: Sequence[float]):
-        self.rates = list(rates)
-        self.first, self.second = torch.zeros_like(net.flat), torch.zeros_like(net.flat)
-        self.count = torch.zeros((), dtype=torch.float32, device=net.flat.device)
-        self._bind(net)
-
-    def _bind(self, net: StackedMlp) -> None:
-        """Cut the stack into runs of members with one learning rate."""
-        changes = [i for i in range(1, len(self.rates)) if self.rates[i] != self.rates[i - 1]]
-        self.runs = []
-        for start, end in itertools.pairwise([0, *changes, len(self.rates)]):
-            parts = [[tensor[start:end]] for tensor in (net.flat, net.gradient, self.first, self.second)]
-            self.runs.append((self.rates[start], parts, [self.count.clone()]))
-
-    def keep(self, stay: Sequence[int], members: torch.Tensor, net: StackedMlp) -> None:
-        """Go on with some members, whose parameters `net` holds."""
-        self.count = self.runs[0][2][0]
-        self.rates = [self.rates[number] for number in stay]
-        self.first, self.second = self.first[members], self.second[members]
-        self._bind(net)
-
-    def step(self) -> None:
-        """Update all parameters from the gradients."""
-        for rate, parts, count in self.runs:
-            adam(
-                *parts,
-                max_exp_avg_sqs=[],
-                state_steps=count,
-                fused=True,
-                amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
-                lr=rate,
-                weight_decay=0.0,
-                eps=1e-8,
-                maximize=False,
-            )
-
-
 def fit_mlp(
     features: torch.Tensor,
     labels: np.ndarray,
@@ -243,7 +200,7 @@ def _train(
     """Train until every course has come to its end."""
     alive = list(courses)
     net = StackedMlp(sizes, StackedMlp.initial(sizes, [course.generator for course in alive]).to(features.device))
-    optimiser = _Adam(net, [course.member.lr or settings.lr for course in alive])
+    optimiser = StackedAdam(net, [course.member.lr or settings.lr for course in alive])
     for course in alive:
         course.shuffle(settings.batch)
     while alive:
@@ -280,7 +237,7 @@ def _score(logits: torch.Tensor, truth: torch.Tensor, score: Callable[[np.ndarra
 
 def _steps(
     net: StackedMlp,
-    optimiser: _Adam,
+    optimiser: StackedAdam,
     features: torch.Tensor,
     truth: torch.Tensor,
     order: torch.Tensor,

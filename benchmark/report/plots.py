@@ -51,6 +51,8 @@ def write_plots(records: Iterable[RunRecord], folder: Path, svg: bool = False) -
     of_task: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: record.identity):
         of_task.setdefault(record.task, []).append(record)
+    # The folder is an output of the pipeline, with or without plots in it.
+    folder.mkdir(parents=True, exist_ok=True)
     code = code_version("benchmark.report.plots")
     plots = Plots([], [], [])
     figures = {f"tasks/{task}": (found, draw_task) for task, found in of_task.items()}

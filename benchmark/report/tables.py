@@ -12,6 +12,7 @@ _TEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "±": r"$\pm$", "–": "--", "†": r"$\dagger$", "²": r"$^2$", "[": "{[}", "]": "{]}",
 }  # fmt: skip
+_PAGE_LETTERS = 80
 _MARKDOWN = {ord(sign): f"\\{sign}" for sign in "\\`*_[]<>|#~"} | {ord(sign): " " for sign in "\r\n"}
 
 
@@ -72,8 +73,9 @@ def tex(blocks: Sequence[Block]) -> str:
 
 
 def _tex_block(block: Block) -> str:
-    # Wide tables are shrunk to the page.
-    before, after = (r"\resizebox{\linewidth}{!}{", "}") if len(block.columns) > 5 else ("", "")
+    # Wide tables are shrunk to the page, which holds about 80 letters of this size.
+    width = max(len(row.name) for row in [*block.rows, *block.below]) + 12 * len(block.columns)
+    before, after = (r"\resizebox{\linewidth}{!}{", "}") if width > _PAGE_LETTERS else ("", "")
     lines = [
         r"\begin{table}",
         r"\centering\small",

@@ -29,7 +29,7 @@ def make_record(
     strategy="frozen",
     probe="logistic",
     *,
-    folds=None,
+    values=None,
     levels=("file",),
     classes=2,
     k=5,
@@ -44,7 +44,7 @@ def make_record(
         return np.clip(rng.normal(centre, 0.03, k), 0, 1)
 
     names = [f"class {i}" for i in range(classes)]
-    value = {
+    fields = {
         "schema": 1,
         "task": task,
         "title": task.replace("-", " ").capitalize(),
@@ -56,7 +56,10 @@ def make_record(
         "probe": probe,
         "primary": "accuracy",
         "scores": {
-            level: {"accuracy": score(folds if folds is not None else draw(base)), "macro_f1": score(draw(base - 0.02))}
+            level: {
+                "accuracy": score(values if values is not None else draw(base)),
+                "macro_f1": score(draw(base - 0.02)),
+            }
             for level in levels
         },
         "shuffled": {level: {"accuracy": score(draw(chance))} for level in levels},
@@ -71,7 +74,7 @@ def make_record(
         "ingredients": {name: digest(name, task, embedding) for name in INGREDIENTS},
         "provenance": {"versions": {"numpy": "2.0"}, "device": "cpu", "seconds": {"probe": 1.25}},
     }
-    return RunRecord.model_validate({**value, **changes})
+    return RunRecord.model_validate({**fields, **changes})
 
 
 def make_records(tasks=3, embeddings=3, **settings) -> list[RunRecord]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, dropout, relu
 
+from benchmark.models.frozen_conv import freeze_convolutions
 from benchmark.models.panns_blocks import (
     ConvBlock,
     ConvBlock5x5,
@@ -71,6 +72,7 @@ class Panns(nn.Module):
     def freeze_for(self, dtype: torch.dtype = torch.float32) -> "Panns":
         """Merge normalisations with convolutions and convert everything but `bn0` to `dtype`; for frozen use alone."""
         fold_norms(self)
+        freeze_convolutions(self)
         norm = self.bn0
         self.to(dtype).to(memory_format=torch.channels_last)
         self.bn0 = norm.float()

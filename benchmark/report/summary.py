@@ -1,12 +1,9 @@
-"""What the commands print: the summary of scores, the counts and failures of a stage, listings and checks."""
+"""The printed summary: tasks by embeddings, in the width of a terminal."""
 
-import json as json_
-import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from math import ceil
 
-import yaml
 from rich import box
 from rich.console import Console, Group
 from rich.table import Table
@@ -16,20 +13,17 @@ from benchmark.report.grid import RULE, Average, Grid
 from benchmark.report.records import RunRecord
 from benchmark.report.scales import metric_title, scale_of
 
-if TYPE_CHECKING:
-    from benchmark.engine.checking import CheckReport
-    from benchmark.engine.outcome import Failure, Outcome
-
 _WIDTH = 120
 # The width of "98.8 ± 1.4", and the blanks between columns, of which the box draws one.
 _CELL, _GAP = 10, 2
-_TASK = 27
+# Least and greatest width of the tasks' titles, which are wrapped.
+_TASK = (18, 27)
 _PARTIAL = "‡"
 
 
-def console(file: Any = None) -> Console:
+def console() -> Console:
     """A console that takes text as it is: a name in brackets is no markup. 120 columns where there is no terminal."""
-    made = Console(file=file, markup=False, emoji=False, highlight=False)
+    made = Console(markup=False, emoji=False, highlight=False)
     if not made.is_terminal:
         made.width = _WIDTH
     return made
@@ -56,10 +50,13 @@ def summary(records: Iterable[RunRecord], width: int = _WIDTH) -> Group:
     heads = {name: "\n".join(textwrap.wrap(name, _CELL)) for name in names}
     cell = max([_CELL] + [len(found.text) for found in grid.cells.values()]) + _GAP
     extra = max(len(metric_title(metric)) for metric in metrics) + _GAP if len(metrics) > 1 else 0
-    # Nothing follows the last column.
-    per_table = max(1, (width - _TASK - _GAP - len("chance") - extra) // cell)
+    # Nothing follows the last column, so its gap makes up for that after the tasks.
+    room = width - _GAP - len("chance") - extra
+    fitting = max(1, (room - _TASK[0]) // cell)
+    per_table = ceil(len(names) / ceil(len(names) / fitting))
+    task = max(_TASK[0], min(_TASK[1], room - per_table * cell))
     parts = [names[i : i + per_table] for i in range(0, len(names), per_table)]
-    tables = [item for part in parts for item in (_table(grid, part, heads, len(metrics) > 1), Text())]
+    tables = [item for part in parts for item in (_table(grid, part, heads, task, len(metrics) > 1), Text())]
     metric = metric_title(metrics[0]) if len(metrics) == 1 else "each task's metric"
     caption = f"{metric[:1].upper()}{metric[1:]}, mean ± std over folds, best in bold. {RULE}"
     if any(not found.is_first_choice for found in grid.cells.values()):
@@ -69,9 +66,9 @@ def summary(records: Iterable[RunRecord], width: int = _WIDTH) -> Group:
     return Group(*tables, Text(caption, style="dim"))
 
 
-def _table(grid: Grid, names: Sequence[str], heads: Mapping[str, str], with_metric: bool) -> Table:
+def _table(grid: Grid, names: Sequence[str], heads: Mapping[str, str], width: int, with_metric: bool) -> Table:
     table = plain_table()
-    table.add_column("task", max_width=_TASK, vertical="bottom")
+    table.add_column("task", max_width=width, vertical="bottom")
     if with_metric:
         table.add_column("metric", no_wrap=True)
     table.add_column("chance", justify="right", no_wrap=True)
@@ -99,88 +96,3 @@ def _average(average: Average, factor: float) -> str:
     if average.mean is None:
         return "–"
     return f"{factor * average.mean:.1f}" + (f" {_PARTIAL}" if average.n < average.of else "")
-
-
-def print_outcome(stage: str, outcome: "Outcome") -> None:
-    """Print a stage's notes, its failures, and one line of counts."""
-    out = console(sys.stderr)
-    for note in outcome.notes:
-        out.print(note, soft_wrap=True)
-    if outcome.failures:
-        out.print(failure_table(outcome.failures))
-    out.print(
-        f"{stage}: {outcome.computed} computed, {outcome.reused} reused, {len(outcome.failures)} failed", soft_wrap=True
-    )
-
-
-def failure_table(failures: Iterable["Failure"]) -> Table:
-    """What failed and why, sorted."""
-    table = plain_table()
-    table.add_column("failed", overflow="fold", ratio=1)
-    table.add_column("why", overflow="fold", ratio=3)
-    for failure in sorted(failures, key=lambda failure: (failure.piece, failure.reason)):
-        table.add_row(failure.piece, failure.reason)
-    return table
-
-
-def print_listing(listing: Mapping[str, Sequence[Mapping[str, Any]]], json: bool = False) -> None:
-    """Print rows by kind, as tables or as JSON."""
-    if json:
-        print(json_.dumps(listing, indent=1, ensure_ascii=False, allow_nan=False))
-        return
-    out = console()
-    for kind, rows in listing.items():
-        out.print(f"{kind}: {len(rows)}", style="bold")
-        if rows:
-            table = plain_table()
-            for i, name in enumerate(rows[0]):
-                # The name is what is typed on the command line, so it is never cut.
-                table.add_column(name, overflow="fold", no_wrap=i == 0)
-            for row in rows:
-                table.add_row(*(_plain(value) for value in row.values()))
-            out.print(table)
-        out.print()
-
-
-def print_check(report: "CheckReport") -> None:
-    """Print what `leveret check` found: what is there, what was filled in by default, and each problem on one line."""
-    out = console()
-    for dataset in report.datasets:
-        out.print(
-            f"{dataset.name}: {dataset.clips} clips, {dataset.hours:.2f} h, {len(dataset.lost)} cannot be read, "
-            f"{len(dataset.duplicates)} sets of duplicates",
-            soft_wrap=True,
-        )
-        for warning in dataset.warnings:
-            out.print(f"  {warning}", soft_wrap=True)
-    for task in report.tasks:
-        if task.resolved:
-            out.print(yaml.safe_dump(task.resolved, sort_keys=False, allow_unicode=True), soft_wrap=True, end="")
-        if task.clips is None:
-            out.print(f"{task.name}: its data are not here yet; `leveret download --task {task.name}`", soft_wrap=True)
-            continue
-        classes = ", ".join(f"{name} {count}" for name, count in task.classes.items())
-        out.print(f"{task.name}: {task.clips} clips in {task.groups} groups: {classes}", soft_wrap=True)
-        if report.tasks == [task]:
-            out.print(_folds(task.folds))
-    for problem in report.problems:
-        print(problem, file=sys.stderr)
-    counts = ", ".join(f"{count} {name}" for name, count in report.counts.items())
-    number = len(report.problems)
-    verdict = "all well" if number == 0 else f"{number} problem{'s' if number > 1 else ''}"
-    out.print(f"{counts}: {verdict}", soft_wrap=True)
-
-
-def _folds(folds: Sequence[Mapping[str, Any]]) -> Table:
-    table = plain_table()
-    for name in ("fold", *(folds[0] if folds else ())):
-        table.add_column(name, justify="right")
-    for i, fold in enumerate(folds):
-        table.add_row(str(i + 1), *(_plain(value) for value in fold.values()))
-    return table
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return ""
-    return ("no", "yes")[value] if isinstance(value, bool) else str(value)

@@ -75,6 +75,17 @@ def test_agrees_with_the_authors(full, clip):
         assert relative_error(tokens[0].numpy(), REFERENCE["tokens-0"]) < 1e-4
 
 
+def test_gradients_flow_through_the_same_function(small):
+    embedding = beats(small)
+    fbank = embedding.network.fbank(torch.from_numpy(noisy_waveform(20_000, SAMPLE_RATE))[None])
+    with torch.inference_mode():
+        frozen = embedding.network.net(fbank).numpy()
+    tokens = embedding.network.net(fbank)
+    assert relative_error(tokens.detach().numpy(), frozen) < 1e-5
+    tokens.square().sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in embedding.network.net.parameters())
+
+
 @pytest.mark.parametrize(("samples", "tokens"), [(10_000, 24), (16_000, 48), (48_000, 144), (160_000, 496)])
 def test_gives_as_many_tokens_as_the_original(small, samples, tokens):
     embedding = beats(small)

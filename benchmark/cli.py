@@ -69,8 +69,8 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Show what there is. Example: leveret list embeddings"""
-    from benchmark.engine.listing import list_catalogue
     from benchmark.console import print_listing
+    from benchmark.engine.listing import list_catalogue
 
     print_listing(list_catalogue(_State.root, what), json)
 
@@ -81,8 +81,8 @@ def check(
     data: Annotated[bool, typer.Option("--data", help="Also read every audio file of the selected tasks.")] = False,
 ) -> None:
     """Validate every YAML, and the folds of each task whose data are here. Example: leveret check --task my-birds --data"""
-    from benchmark.engine.checking import check_project
     from benchmark.console import print_check
+    from benchmark.engine.checking import check_project
 
     report = check_project(_State.root, task, data)
     print_check(report)
@@ -171,7 +171,8 @@ def embed(
 ) -> None:
     """Embed audio files. Example: leveret embed a.wav b.flac -e ge2e -o out.npz
 
-    out.npz holds, for the i-th file, `frames_i` (n, dim), `times_i` (n,) in seconds, and in `vectors` a row a file; `files` holds their names.
+    out.npz holds, for the i-th file, `frames_i` (n, dim) and `times_i` (n,) in seconds; `vectors` has a row a file, and
+    `files` their names.
     """
     from benchmark.engine.embed_files import embed_files
 

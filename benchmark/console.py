@@ -39,8 +39,9 @@ def print_listing(listing: dict[str, list[dict[str, Any]]], as_json: bool) -> No
     console = _console()
     for kind, rows in listing.items():
         table = Table(title=f"{len(rows)} {kind}", title_justify="left")
-        for column in rows[0] if rows else []:
-            table.add_column(column, overflow="fold")
+        for place, column in enumerate(rows[0] if rows else []):
+            # Names stay whole, so that they can be copied.
+            table.add_column(column, overflow="fold", no_wrap=place == 0)
         for row in rows:
             table.add_row(*(_cell(value) for value in row.values()))
         console.print(table)

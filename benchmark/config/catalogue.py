@@ -51,12 +51,11 @@ class Catalogue:
         )
         for task in catalogue.tasks.values():
             where = root / "tasks" / f"{task.name}.yaml"
-            if isinstance(task.dataset, str) and task.dataset not in catalogue.datasets:
-                if not (root / "datasets" / f"{task.dataset}.yaml").exists():
-                    known = ", ".join(catalogue.datasets) or "none"
-                    problems.append(
-                        UserError(f"{where}: dataset: {task.dataset!r} is unknown; known datasets: {known}")
-                    )
+            # A dataset whose own file is wrong is reported there.
+            named = isinstance(task.dataset, str) and task.dataset not in catalogue.datasets
+            if named and not (root / "datasets" / f"{task.dataset}.yaml").exists():
+                known = ", ".join(catalogue.datasets) or "none"
+                problems.append(UserError(f"{where}: dataset: {task.dataset!r} is unknown; known datasets: {known}"))
         return problems, catalogue
 
     def dataset_of(self, task: TaskConfig) -> DatasetConfig:

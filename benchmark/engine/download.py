@@ -63,7 +63,7 @@ def _write_manifest(project: Project, name: str, folder: Path) -> bool:
         return False
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, "utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
     return True
 
 

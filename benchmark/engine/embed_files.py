@@ -48,5 +48,5 @@ def embed_files(
     temporary = output.with_name(f".{output.name}.{os.getpid()}.npz")
     output.parent.mkdir(parents=True, exist_ok=True)
     np.savez(temporary, files=np.array(names), vectors=np.stack(vectors), **arrays)
-    os.replace(temporary, output)
+    temporary.replace(output)
     return len(names), lost

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmark.errors import ClipError, UserError
@@ -84,7 +85,7 @@ def _call(function: Callable[[Job], Any], job: Job) -> tuple[Any, str | None]:
     except Exception as error:
         log.debug("%s", traceback.format_exc())
         where = traceback.extract_tb(error.__traceback__)[-1]
-        return None, f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
+        return None, f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
 
 
 def _start_worker(parent: int) -> None:

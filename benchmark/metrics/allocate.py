@@ -96,10 +96,9 @@ def _improve(part: np.ndarray, share: np.ndarray, balance: _Balance, rng: np.ran
                 break
             continue
         idle = 0
-        if best <= swap[pair]:
-            moves = [(candidates[group], target)]
-        else:
-            moves = [(first[pair], b[pair]), (second[pair], a[pair])]
+        moves = (
+            [(candidates[group], target)] if best <= swap[pair] else [(first[pair], b[pair]), (second[pair], a[pair])]
+        )
         for mover, to in moves:
             held[part[mover]] -= share[mover]
             held[to] += share[mover]

@@ -77,7 +77,7 @@ def write_shard(path: Path, shard: Shard) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(_canonical(save(tensors), metadata))
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from benchmark.errors import UserError
 
@@ -27,6 +28,5 @@ def die_on_two(x):
 
 
 def report_then_sleep(path):
-    with open(path, "w") as file:
-        file.write(str(os.getpid()))
+    Path(path).write_text(str(os.getpid()))
     time.sleep(60)

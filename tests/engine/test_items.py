@@ -80,6 +80,6 @@ def test_shrinking_is_for_the_profile_that_asks():
     ],
 )
 def test_what_is_wrong_is_named_with_its_file(fields, mend):
-    with pytest.raises(UserError, match="^t.yaml: ") as caught:
+    with pytest.raises(UserError, match=r"^t\.yaml: ") as caught:
         task_items(task(**fields), BIRDS, "t.yaml")
     assert mend in str(caught.value)

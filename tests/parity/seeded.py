@@ -12,8 +12,8 @@ import numpy as np
 def seeded_array(name: str, shape: tuple[int, ...], gain: float = 1.0) -> np.ndarray:
     """An array of float32 that depends on `name` and `shape` alone.
 
-    Variances lie in [0.5, 1.5], scales of normalisation layers in [0.75, 1.25], biases and means within 0.1 of zero; everything else is normal with
-    standard deviation `gain`/sqrt(fan-in), so that activations keep their size through a deep network.
+    Variances lie in [0.5, 1.5], scales of normalisation layers in [0.75, 1.25], biases and means within 0.1 of zero;
+    everything else is normal with standard deviation `gain`/sqrt(fan-in), so that activations keep their size through a deep network.
     """
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     last = name.lower().replace(":0", "").replace("/", ".").rsplit(".", 1)[-1]

@@ -97,7 +97,7 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.replace", full)
+    monkeypatch.setattr("pathlib.Path.replace", full)
     with pytest.raises(OSError):
         write_shard(tmp_path / "a.safetensors", shard()[0])
     assert list(tmp_path.iterdir()) == []

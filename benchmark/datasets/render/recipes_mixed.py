@@ -11,7 +11,7 @@ from benchmark.datasets.render.recipes_voice import ESPEAK, draw_voice
 from benchmark.datasets.render.texts import SENTENCES
 from benchmark.datasets.render.voices import SOURCE_VARIANTS, TARGET_VARIANTS, talk
 
-_SECONDS = 3.0
+_SECONDS = 4.0
 
 _SOURCE_PROGRAMS = (0, 16, 19, 24, 40, 46, 48, 52, 56, 71, 73)
 _TARGET_PROGRAMS = (1, 11, 12, 17, 26, 42, 53, 57, 60, 65, 68, 74)
@@ -113,6 +113,6 @@ RECIPES = (
     ),
     Recipe(
         "speech-music-noise", "Speech, music and noise: a source set", ("class",), "voice, score or scene", _plan_source, _make,
-        Chain(),
+        Chain(room=0.3, tilt=0.5, band=0.1, noise=0.4, codec=0.1, clipping=0.05, snr_db=(15.0, 40.0), tilt_db=3.0),
     ),
 )  # fmt: skip

@@ -52,6 +52,9 @@ def orchestrate(
             if wanted == 1:
                 raise
             wanted -= 1
+    # Tunes stand alone in the corpus; people seldom play them so.
+    if wanted == 1 and rng.random() < 0.8:
+        parts, wanted = parts + accompany(parts[0], rng, seconds), 3
     chosen = (
         [int(rng.choice(programs))] * wanted if rng.random() < 0.5 else [int(p) for p in rng.choice(programs, wanted)]
     )
@@ -61,6 +64,20 @@ def orchestrate(
         drums = render_parts([drum_pattern(rng, seconds)], [DRUMS], seconds)[0]
         sound = sound + drums * rng.uniform(0.3, 1.0) * np.std(sound) / max(np.std(drums), 1e-9)
     return sound
+
+
+def accompany(tune: np.ndarray, rng: np.random.Generator, seconds: float) -> list[np.ndarray]:
+    """Bass and fifth for a tune (notes, 3), on the pitch class that it dwells on longest: two parts (notes, 3)."""
+    held = np.bincount(tune[:, 2].astype(int) % 12, weights=tune[:, 1], minlength=12)
+    bass = 36 + int(held.argmax())
+    beat_s = rng.uniform(0.35, 0.7)
+    onsets = np.arange(0.0, seconds, beat_s)
+    length = np.full(len(onsets), beat_s * rng.uniform(0.6, 1.0))
+    moving = bass + 7 * (np.arange(len(onsets)) % 2)
+    return [
+        np.column_stack([onsets, length, moving]),
+        np.column_stack([onsets, length, np.full(len(onsets), bass + 19)]),
+    ]
 
 
 def _plan_ensembles(scale: float) -> list[ClipPlan]:

@@ -1,6 +1,7 @@
 """A sung voice: eSpeak's articulation, a melody's pitch.
 
-Source and filter (Fant 1960): the spectral envelopes of spoken syllables, by cepstral smoothing, are stretched to a melody's notes, warped to
+Source and filter (Fant 1960): the spectral envelopes of spoken syllables, by cepstral smoothing, are stretched to a
+melody's notes, warped to
 the singer's vocal tract and imposed on a pulse train with vibrato, portamento and breath.
 """
 

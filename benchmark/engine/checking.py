@@ -65,7 +65,8 @@ def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> 
         resolved = task.model_dump(mode="json", exclude_none=True) if tasks else {}
         dataset = catalogue.dataset_of(task)
         try:
-            if not is_ready(dataset, project.data_root):
+            # What is to be fetched may not be here yet; a folder or table of the user's own must be.
+            if dataset.source_kind not in ("folder", "csv") and not is_ready(dataset, project.data_root):
                 report.tasks.append(TaskReport(task.name, where, resolved=resolved))
                 continue
             items = task_items(task, project.clips(dataset.name), where, project.params.active.shrink)

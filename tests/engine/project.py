@@ -50,7 +50,9 @@ def make_project(root: Path, tasks: int = 2, embeddings: int = 2) -> Path:
         {
             "profile": "smoke",
             "profiles": {"smoke": {}},
+            "seed": 0,
             "device": "cpu",
+            "data": {"root": "data"},
             "extract": {"shard_clips": 5},
             "probe": {"logistic": {"C": [0.1, 1.0]}},
             "engine": {"workers": 2},

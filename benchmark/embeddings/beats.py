@@ -54,7 +54,9 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
     check_choice(config, "args: bands", args["bands"], ("mean", "concat"))
     check_choice(config, "args: dtype", args["dtype"], DTYPES)
     path = needed(config, weights, "the authors' .pt file")
-    net = _net(path)
+    net = _net(path).to(getattr(torch, args["dtype"]))
+    if torch.device(device).type == "cpu" and args["dtype"] == "float32":
+        net.position.prepare()
     step = net.patch * _SHIFT
     field = _FRAME + (net.patch - 1) * _SHIFT
     window = 1 + (round(args["window"] * SAMPLE_RATE) - field) // step
@@ -64,7 +66,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
         )
     return SpanEmbedding(
         config,
-        Network(net.to(getattr(torch, args["dtype"])), args["bands"]).to(device).eval(),
+        Network(net, args["bands"]).to(device).eval(),
         Steps(step, field, window, centre=field / 2),
         sample_rate=SAMPLE_RATE,
         dim=net.dim * (net.bands if args["bands"] == "concat" else 1),

@@ -83,6 +83,36 @@ class Layer(nn.Module):
         return layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 
+class PositionalConvolution(nn.Conv1d):
+    """The wide grouped convolution over tokens (B, dim, N) that tells them where they are; as many tokens come out.
+
+    Once `prepare` was called, sequences of middle length go through a Fourier transform, at a quarter of the time.
+    """
+
+    _N_FFT = 640
+    _SHORT = 128
+
+    def __init__(self, dim: int, reach: int, groups: int):
+        super().__init__(dim, dim, reach, padding=reach // 2, groups=groups)
+        self.register_buffer("spectrum", None, persistent=False)
+
+    def prepare(self) -> None:
+        """Transform the kernel, which must not change any more; for frozen use in float32 on a processor."""
+        spectrum = torch.fft.rfft(self.weight.detach(), n=self._N_FFT).conj()
+        # (frequencies, groups, inputs, outputs)
+        self.spectrum = spectrum.unflatten(0, (self.groups, -1)).permute(3, 0, 2, 1).contiguous()
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.shape[2]
+        reach = self.kernel_size[0]
+        if self.spectrum is None or not self._SHORT < tokens <= self._N_FFT - reach + 1:
+            # An even kernel gives one token too many.
+            return super().forward(x)[..., :tokens]
+        waves = torch.fft.rfft(x.transpose(1, 2), n=self._N_FFT, dim=1).unflatten(2, (self.groups, 1, -1))
+        y = torch.fft.irfft((waves @ self.spectrum).flatten(2), n=self._N_FFT, dim=1)
+        return (y.roll(reach // 2, dims=1)[:, :tokens] + self.bias).transpose(1, 2)
+
+
 class BEATs(nn.Module):
     """Normalised filter bank features (B, T, 128) to tokens (B, 8 * (T // 16), dim), band by band within a time step.
 
@@ -114,7 +144,7 @@ class BEATs(nn.Module):
         self.patches = nn.Conv2d(1, patch_dim, patch, stride=patch, bias=False)
         self.patch_norm = nn.LayerNorm(patch_dim)
         self.projection = nn.Linear(patch_dim, dim) if patch_dim != dim else nn.Identity()
-        self.position = nn.Conv1d(dim, dim, reach, padding=reach // 2, groups=groups)
+        self.position = PositionalConvolution(dim, reach, groups)
         self.norm = nn.LayerNorm(dim)
         self.bias = RelativeBias(heads, buckets, farthest)
         self.layers = nn.ModuleList(Layer(dim, hidden, heads, (2 * layers) ** 0.25) for _ in range(layers))
@@ -151,9 +181,7 @@ class BEATs(nn.Module):
         x = self.patches(x.to(self.norm.weight.dtype)[:, None])
         x = self.patch_norm(x.permute(0, 2, 3, 1).flatten(1, 2))
         x = self.projection(x)
-        # An even kernel gives one step too many.
-        position = self.position(x.transpose(1, 2))[..., : x.shape[1]]
-        x = self.norm(x + gelu(position).transpose(1, 2))
+        x = self.norm(x + gelu(self.position(x.transpose(1, 2))).transpose(1, 2))
         bias = self.bias(x.shape[1])
         for layer in self.layers:
             x = layer(x, bias)

@@ -9,7 +9,7 @@ import torch
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.beats import SAMPLE_RATE, build
 from benchmark.errors import UserError
-from benchmark.models.beats import BEATs, RelativeBias
+from benchmark.models.beats import BEATs, PositionalConvolution, RelativeBias
 from tests.embeddings.contract import check_contract
 from tests.parity.checkpoints import noisy_waveform, relative_error
 from tests.parity.make_beats import CONFIG, LENGTHS, beats_state
@@ -84,6 +84,18 @@ def test_gradients_flow_through_the_same_function(small):
     assert relative_error(tokens.detach().numpy(), frozen) < 1e-5
     tokens.square().sum().backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in embedding.network.net.parameters())
+
+
+@pytest.mark.parametrize("tokens", [100, 129, 496, 513, 514])
+def test_the_transformed_convolution_is_the_plain_one(tokens):
+    torch.manual_seed(0)
+    plain, fast = PositionalConvolution(32, 128, 4), PositionalConvolution(32, 128, 4)
+    fast.load_state_dict(plain.state_dict())
+    fast.prepare()
+    x = torch.randn(2, 32, tokens)
+    with torch.inference_mode():
+        assert plain(x).shape == x.shape
+        assert torch.allclose(fast(x), plain(x), atol=1e-5)
 
 
 @pytest.mark.parametrize(("samples", "tokens"), [(10_000, 24), (16_000, 48), (48_000, 144), (160_000, 496)])

@@ -13,7 +13,7 @@ from benchmark.engine.extract import store_of
 from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.plan import Project
 from benchmark.engine.pool import run_jobs
-from benchmark.engine.probe_job import RunInput, score_run
+from benchmark.engine.probe_job import RunInput, run_input, score_run
 from benchmark.engine.runs import RunPlan, plan_runs
 from benchmark.engine.splits import task_splits
 from benchmark.errors import ClipError, UserError
@@ -104,21 +104,9 @@ def shown(plan: RunPlan) -> dict[str, Any]:
 
 
 def _job(project: Project, plan: RunPlan, splits: list, path: Path) -> ProbeJob:
-    items, task = plan.items, plan.task
-    run = RunInput(
-        ids=items.ids,
-        labels=items.labels,
-        groups=items.groups,
-        splits=splits,
-        classes=items.classes,
-        pool=plan.embedding.config.pool,
-        probe=plan.probe,
-        settings=dict(plan.settings),
-        levels=tuple(task.levels),
-        metrics=tuple(task.metrics),
-        balance="none" if task.balance == "downsample_all" else task.balance,
-        control=task.control,
-        seed=project.params.seed,
+    task = plan.task
+    run = run_input(
+        task, plan.items, splits, plan.embedding.config.pool, plan.probe, plan.settings, project.params.seed
     )
     record = {
         **shown(plan),
@@ -128,7 +116,7 @@ def _job(project: Project, plan: RunPlan, splits: list, path: Path) -> ProbeJob:
         "strategy": plan.strategy,
         "probe": plan.probe,
         "primary": task.metrics[0],
-        "classes": items.classes,
+        "classes": plan.items.classes,
         "key": plan.key,
         "ingredients": dict(plan.ingredients),
     }

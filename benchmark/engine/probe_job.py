@@ -1,12 +1,14 @@
 """One run: a task under an embedding and a probe, all folds, from the store to scores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from benchmark.config.schema_task import TaskConfig
 from benchmark.embeddings.base import pool
+from benchmark.engine.items import TaskItems
 from benchmark.metrics.classification import chance_level, majority_rate
 from benchmark.metrics.folds import Split
 from benchmark.metrics.summary import summarise
@@ -57,6 +59,34 @@ class RunOutput:
     fields: dict[str, Any]
     used: int
     lost: dict[str, str] = field(default_factory=dict)
+
+
+def run_input(
+    task: TaskConfig,
+    items: TaskItems,
+    splits: list[Split],
+    pool: str,
+    probe: str,
+    settings: Mapping[str, Any],
+    seed: int,
+) -> RunInput:
+    """What a task asks of a probe."""
+    return RunInput(
+        ids=items.ids,
+        labels=items.labels,
+        groups=items.groups,
+        splits=splits,
+        classes=items.classes,
+        pool=pool,
+        probe=probe,
+        settings=dict(settings),
+        levels=tuple(task.levels),
+        metrics=tuple(task.metrics),
+        # `downsample_all` has taken place when the items were chosen.
+        balance="none" if task.balance == "downsample_all" else task.balance,
+        control=task.control,
+        seed=seed,
+    )
 
 
 def score_run(view: StoreView, run: RunInput) -> RunOutput:

@@ -11,6 +11,9 @@ from benchmark.engine.outcome import Failure
 from benchmark.engine.plan import EmbeddingPlan, Project, plan_embeddings
 from benchmark.errors import UserError
 
+# What turns frames and annotations into scores. How work is planned and spread over processes changes none of them.
+CODE = ("benchmark.engine.items", "benchmark.engine.splits", "benchmark.engine.probe_job")
+
 # Fields of a task's YAML that are shown and change no score; what the data say is keyed by the items themselves.
 SHOWN = {
     "title",
@@ -55,7 +58,7 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
     failures: list[Failure] = []
     embeddings, failed = plan_embeddings(project, project.embeddings)
     failures += [Failure(name, reason) for name, reason in failed.items()]
-    code = code_version("benchmark.engine.probe_job", "benchmark.engine.items", "benchmark.engine.runs")
+    code = code_version(*CODE)
     plans: list[RunPlan] = []
     for task in project.tasks:
         dataset = project.catalogue.dataset_of(task).name

@@ -4,6 +4,8 @@ Tokens lie in 8 bands at steps of 160 ms; `args: {bands: mean}` (default) averag
 side by side (6144). The authors give tokens only; the mean over all of them is what is widely used for a clip. A clip
 longer than `window` is heard in windows of so many seconds, the last of which ends with the clip; each step is taken
 from the first window that hears it.
+
+`args: {dtype: bfloat16}` changes tokens by 1.3 % of their greatest value (seeded weights; cosine 0.99995).
 """
 
 from pathlib import Path

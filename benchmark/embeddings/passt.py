@@ -7,6 +7,8 @@ reflected at its ends. Their mean is what the authors' HEAR wrapper returns for 
 
 `args: {mode: embed_only}` (default) is the mean of the two summary tokens (768), `logits` the outputs of the head,
 `all` logits and then features, which is the wrapper's default.
+
+`args: {dtype: bfloat16}` changes features by 0.7 % of their greatest value (seeded weights; cosine 0.99997).
 """
 
 import dataclasses

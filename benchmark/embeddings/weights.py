@@ -35,7 +35,7 @@ def resolve(weights: WeightsConfig | None, where: str = "weights") -> Path | Non
     if weights is None:
         return None
     target = _target(weights)
-    if _is_local(weights):
+    if is_local(weights):
         if not target.is_file():
             raise UserError(f"{where}: weights: there is no file {target}; mend `file` or fetch it")
         verify(target, weights, where)
@@ -60,12 +60,13 @@ def is_here(weights: WeightsConfig | None) -> bool:
     return weights is None or _target(weights).is_file()
 
 
-def _is_local(weights: WeightsConfig) -> bool:
+def is_local(weights: WeightsConfig) -> bool:
+    """Whether the weights are a file on this machine, which nothing is fetched for."""
     return not (weights.pypi or weights.http or weights.huggingface)
 
 
 def _target(weights: WeightsConfig) -> Path:
-    if _is_local(weights):
+    if is_local(weights):
         return Path(str(weights.file)).expanduser()
     # The checksum, where there is one, is the identity; otherwise the source is.
     identity = weights.sha256 or content_key(

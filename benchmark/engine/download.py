@@ -1,18 +1,20 @@
 """The download stage: datasets fetched or rendered, and a manifest of what each one holds."""
 
 import json
-import os
 from pathlib import Path
 
 from tqdm import tqdm
 
 from benchmark.config.keys import content_key
+from benchmark.config.schema_embedding import WeightsConfig
 from benchmark.datasets.ledger import read_ledger
 from benchmark.datasets.sources import prepare
+from benchmark.embeddings.weights import is_local
 from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.plan import Project
 from benchmark.engine.pool import default_workers
 from benchmark.errors import UserError
+from benchmark.report.atomic import remove_leftovers, write_text
 
 
 def download(project: Project) -> Outcome:
@@ -23,6 +25,8 @@ def download(project: Project) -> Outcome:
     outcome = Outcome()
     folder = project.data_root / "manifests"
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    _write_unseen(project, folder / "_embeddings.json")
     data = project.params.data
     for name in project.dataset_names():
         config = project.dataset(name)
@@ -57,14 +61,32 @@ def _write_manifest(project: Project, name: str, folder: Path) -> bool:
     ledger = read_ledger(project.data_root)
     fetched = {key: entry["sha256"] for key, entry in ledger.items() if key.split("/")[0] == name}
     manifest = {"clips": len(clips), "content": content_key(rows), "files": fetched}
-    text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-    path = folder / f"{name}.json"
-    if path.exists() and path.read_text("utf-8") == text:
+    return write_text(folder / f"{name}.json", json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+
+def _write_unseen(project: Project, path: Path) -> None:
+    """Note what embeddings are made of outside of the project, where DVC does not look: local weights, others' modules."""
+    unseen = {}
+    for config in project.embeddings:
+        if not config.module and not _is_elsewhere(config.weights, project.data_root):
+            continue
+        try:
+            plan = project.plan_embedding(config)
+        except UserError as error:
+            unseen[config.name] = str(error)
+        else:
+            unseen[config.name] = content_key([plan.ingredients["weights"], plan.ingredients["extract_code"]])
+    if unseen:
+        write_text(path, json.dumps(unseen, indent=1, sort_keys=True) + "\n")
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_elsewhere(weights: WeightsConfig | None, data_root: Path) -> bool:
+    """Whether the weights are a local file that no stage makes."""
+    if weights is None or not is_local(weights):
         return False
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, "utf-8")
-    temporary.replace(path)
-    return True
+    return not Path(str(weights.file)).expanduser().absolute().is_relative_to(data_root.absolute())
 
 
 class _Bars:

@@ -115,11 +115,18 @@ class Project:
         """The parts of the embedding's content key.
 
         Raises:
-            UserError: the family is unknown, or its weights cannot be had.
+            UserError: the family is unknown, or its weights or its module cannot be had.
         """
         described = config.model_dump(mode="json", exclude=COSMETIC | {"weights"})
         modules = [family_module(config), "benchmark.engine.embed_clips"]
-        code = code_version(*modules, *([config.module] if config.module else []))
+        try:
+            code = code_version(*modules, *([config.module] if config.module else []))
+        except Exception as error:
+            # Finding another's module runs its package, which may fail in any way.
+            if not config.module:
+                raise
+            where = self.root / "embeddings" / f"{config.name}.yaml"
+            raise UserError(f"{where}: module: {config.module} cannot be found ({error}); install it") from None
         return EmbeddingPlan(
             config,
             {

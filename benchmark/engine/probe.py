@@ -17,6 +17,7 @@ from benchmark.engine.probe_job import RunInput, run_input, score_run
 from benchmark.engine.runs import RunPlan, plan_runs
 from benchmark.engine.splits import task_splits
 from benchmark.errors import ClipError, UserError
+from benchmark.report.atomic import remove_leftovers
 from benchmark.report.records import RunRecord, read_record, record_path, write_record
 from benchmark.store.store import Store
 
@@ -48,6 +49,7 @@ def probe(project: Project) -> Outcome:
     outcome = Outcome()
     folder = records_folder(project)
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     plans, failures = plan_runs(project)
     outcome.failures += failures
     jobs: list[ProbeJob] = []

@@ -6,6 +6,7 @@ from benchmark.engine.probe import records_folder
 from benchmark.engine.runs import plan_runs
 from benchmark.errors import UserError
 from benchmark.report import build_report
+from benchmark.report.atomic import remove_leftovers
 from benchmark.report.records import RunRecord, read_record, record_path
 
 
@@ -32,6 +33,7 @@ def report(project: Project, write: bool = True) -> tuple[Outcome, list[RunRecor
             continue
         records.append(record)
     if write:
+        remove_leftovers(project.root / "results")
         build_report(records, project.root / "results")
         outcome.computed = len(records)
     return outcome, records

@@ -28,7 +28,13 @@ _ENVIRONMENT = {
 def start(root, *command):
     """A command in a process group of its own, as a shell starts it."""
     return subprocess.Popen(
-        command, cwd=root, env=_ENVIRONMENT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=root,
+        env=_ENVIRONMENT,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
@@ -93,7 +99,9 @@ def test_two_clean_runs_give_the_same_bytes(undisturbed, tmp_path):
     root = new_project(tmp_path / "another" / "place")
     repro(root)
     assert leaderboard(root) == leaderboard(undisturbed[0])
-    assert (root / "results" / "metrics.json").read_bytes() == (undisturbed[0] / "results" / "metrics.json").read_bytes()
+    assert (root / "results" / "metrics.json").read_bytes() == (
+        undisturbed[0] / "results" / "metrics.json"
+    ).read_bytes()
 
 
 def test_what_a_user_changes_is_computed_and_nothing_else(tmp_path):
@@ -124,14 +132,18 @@ def test_what_a_user_changes_is_computed_and_nothing_else(tmp_path):
 
 def test_dvc_reads_the_metrics_and_their_difference(undisturbed):
     root, _ = undisturbed
-    shown = subprocess.run(["dvc", "metrics", "show"], cwd=root, env=_ENVIRONMENT, capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        ["dvc", "metrics", "show"], cwd=root, env=_ENVIRONMENT, capture_output=True, text=True, check=True
+    )
     assert "tones0" in shown.stdout
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     subprocess.run(["git", "add", "-f", "results/metrics.json", "dvc.yaml", "dvc.lock"], cwd=root, check=True)
     subprocess.run([*git, "commit", "-qm", "first"], cwd=root, check=True)
     metrics = root / "results" / "metrics.json"
     metrics.write_text(metrics.read_text().replace("0.", "0.1", 1))
-    diff = subprocess.run(["dvc", "metrics", "diff"], cwd=root, env=_ENVIRONMENT, capture_output=True, text=True, check=True)
+    diff = subprocess.run(
+        ["dvc", "metrics", "diff"], cwd=root, env=_ENVIRONMENT, capture_output=True, text=True, check=True
+    )
     assert "results/metrics.json" in diff.stdout
 
 

@@ -13,14 +13,9 @@ GRID_QUARTERS = 0.25
 # A part counts as sounding in a window that it fills to this extent, and two parts as one (a doubling) when they agree
 # in pitch class for this share of the window.
 SOUNDING, DOUBLED = 0.6, 0.8
-# Glob patterns below music21's corpus. Encodings that claim rights are not among them.
+# Glob patterns below music21's corpus. No encoding among them names a holder of rights.
 FAMILIES = {
     "chorales": "bach/bwv*.mxl",
-    "haydn": "haydn/*/*.mxl",
-    "mozart": "mozart/k*/*.mxl",
-    "beethoven": "beethoven/opus18no*/*.mxl",
-    "beethoven-late": "beethoven/opus59no*/*.mxl",
-    "schumann": "schumann_robert/opus41no1/*.mxl",
     "madrigals": "monteverdi/madrigal.[34].*.mxl",
     "trecento": "trecento/PMFC_*.xml",
     "reels": "ryansMammoth/*Reel.abc",

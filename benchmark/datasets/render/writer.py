@@ -1,5 +1,6 @@
 """Recipes to files: FLAC clips and a table, each appearing only when whole."""
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -8,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +21,16 @@ from benchmark.datasets.render.recipe import ClipPlan, Recipe, generator
 
 _CHUNK = 16
 _PER_FOLDER = 500
+# What the samples depend on beside this code.
+_PACKAGES = ("espeakng-loader", "music21", "numpy", "pretty_midi", "scipy", "soxr", "symusic")
 
 
 def write_recipe(
     recipe: Recipe, out: Path, seed: int, scale: float, workers: int, progress: Callable[[int, int], None] | None
 ) -> Path:
     """Make every clip of `recipe` that is not there, then the table `out/clips.csv`."""
-    _begin(out, content_key([recipe.name, seed, code_version("benchmark.datasets.render")]))
+    packages = [f"{name} {version(name)}" for name in _PACKAGES]
+    _begin(out, content_key([recipe.name, seed, code_version("benchmark.datasets.render"), packages]))
     plans = sorted(recipe.plan(scale), key=lambda plan: plan.id)
     files = {plan.id: f"audio/{index // _PER_FOLDER:02}/{plan.id}.flac" for index, plan in enumerate(plans)}
     chunks = [plans[start : start + _CHUNK] for start in range(0, len(plans), _CHUNK)]
@@ -41,7 +46,9 @@ def write_recipe(
 
 
 def _begin(out: Path, stamp: str) -> None:
-    """Remove the sounds of another seed or of another version of this code."""
+    """Remove the table, and the sounds of another seed or of other code."""
+    # The table says that all clips are there, so it goes first.
+    (out / "clips.csv").unlink(missing_ok=True)
     mark = out / "made-by.json"
     if not mark.exists() or json.loads(mark.read_text("utf-8")) != stamp:
         shutil.rmtree(out / "audio", ignore_errors=True)
@@ -56,7 +63,8 @@ def _make_clips(job: tuple[Recipe, list[ClipPlan], list[Path], int]) -> list[str
 
 
 def _make_clip(recipe: Recipe, plan: ClipPlan, path: Path, seed: int) -> str:
-    if path.exists():
+    # A file that cannot be read, as after a power cut, is made again like one that is not there.
+    with contextlib.suppress(soundfile.LibsndfileError):
         samples, _ = soundfile.read(path, dtype="int16")
         return hashlib.sha256(samples.tobytes()).hexdigest()
     rng = generator(recipe.name, seed, plan.id)

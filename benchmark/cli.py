@@ -1,9 +1,11 @@
 """The `leveret` command: parses, calls, prints. No logic lives here."""
 
+import errno
 import logging
+import sqlite3
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -14,13 +16,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="A reproducible benchmark of audio representations and source separators. The stages of `dvc repro` are commands here, "
-    "and each takes a selection: leveret probe --task 'kehling-*' --embedding ina-sm",
+    "and each takes a selection: leveret probe --task 'rendered-s*' --embedding ge2e",
 )
 
 Tasks = Annotated[list[str], typer.Option("--task", "-t", help="Name or glob of tasks; may be given several times.")]
 Embeddings = Annotated[
     list[str], typer.Option("--embedding", "-e", help="Name or glob of embeddings; may be given several times.")
 ]
+
+
+# What is wrong with the machine, not with Leveret.
+_MACHINE = {
+    errno.ENOSPC: "no space left on the disk; free some",
+    errno.EDQUOT: "no space left in your quota; free some",
+    errno.EACCES: "permission denied; mend its permissions",
+    errno.EROFS: "the file system is read-only; take another folder",
+}
 
 
 class _State:
@@ -211,15 +222,18 @@ def main() -> None:
         print("leveret: stopped; finished pieces are kept", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
-        import errno
-
-        if error.errno != errno.ENOSPC:
+        if error.errno not in _MACHINE:
             raise
-        print(
-            f"leveret: {error.filename or 'disk'}: no space left on the disk; free some and run the same again",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        _refuse(f"{error.filename or 'disk'}: {_MACHINE[error.errno]}")
+    except sqlite3.OperationalError as error:
+        if "full" not in str(error):
+            raise
+        _refuse(f"ledger of checksums: {_MACHINE[errno.ENOSPC]}")
+
+
+def _refuse(reason: str) -> NoReturn:
+    print(f"leveret: {reason} and run the same again", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

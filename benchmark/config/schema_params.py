@@ -7,6 +7,16 @@ from pydantic import Field, model_validator
 from benchmark.config.base import Schema
 
 
+class MlpOverrides(Schema):
+    """Settings of the mlp probe that a profile sets; the others stay."""
+
+    hidden: list[int] | None = None
+    lr: float | None = Field(None, gt=0)
+    batch: int | None = Field(None, ge=1)
+    max_epochs: int | None = Field(None, ge=1)
+    patience: int | None = Field(None, ge=1)
+
+
 class Profile(Schema):
     """Which runs are in, and by how much they are shrunk."""
 
@@ -18,7 +28,7 @@ class Profile(Schema):
         default_factory=dict,
         description="glob of embeddings -> keys of their YAML that this profile sets (args are merged)",
     )
-    mlp: dict[str, Any] = Field(default_factory=dict, description="settings of the mlp probe that this profile sets")
+    mlp: MlpOverrides = MlpOverrides()
 
 
 class DataParams(Schema):

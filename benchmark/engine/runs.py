@@ -93,7 +93,9 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
 def probe_settings(project: Project, probe: str) -> dict[str, Any]:
     """The settings of a probe: params.yaml's, with what the profile sets."""
     settings = getattr(project.params.probe, probe).model_dump(mode="json")
-    return {**settings, **project.params.active.mlp} if probe == "mlp" else settings
+    if probe == "mlp":
+        settings |= project.params.active.mlp.model_dump(mode="json", exclude_none=True)
+    return settings
 
 
 def _max_frames(project: Project, task: TaskConfig) -> int | None:

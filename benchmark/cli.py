@@ -2,10 +2,9 @@
 
 import errno
 import logging
-import sqlite3
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -224,16 +223,9 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _MACHINE:
             raise
-        _refuse(f"{error.filename or 'disk'}: {_MACHINE[error.errno]}")
-    except sqlite3.OperationalError as error:
-        if "full" not in str(error):
-            raise
-        _refuse(f"ledger of checksums: {_MACHINE[errno.ENOSPC]}")
-
-
-def _refuse(reason: str) -> NoReturn:
-    print(f"leveret: {reason} and run the same again", file=sys.stderr)
-    sys.exit(2)
+        where = error.filename or "disk"
+        print(f"leveret: {where}: {_MACHINE[error.errno]} and run the same again", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Checksums of audio files, remembered by size and time of change, so that what is finished is not read again."""
 
 import hashlib
+import logging
 import sqlite3
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 _HASHERS = 4
 _SETTLED_S = 1.0
@@ -22,15 +25,17 @@ class Digests:
         """Open the ledger under `data_root`, or one that is forgotten where it is None."""
         if data_root is not None:
             data_root.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(":memory:" if data_root is None else data_root / ".digests.sqlite", timeout=60)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
+        try:
+            self._db = _opened(":memory:" if data_root is None else data_root / ".digests.sqlite")
+        except sqlite3.DatabaseError as error:
+            # A full disk, a folder that may not be written, or a damaged file: it only saves time.
+            log.warning("%s: checksums are not remembered (%s)", data_root, error)
+            self._db = _opened(":memory:")
 
     def __enter__(self) -> "Digests":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.commit()
         self._db.close()
 
     def of_files(self, paths: Iterable[Path]) -> dict[Path, str]:
@@ -52,6 +57,7 @@ class Digests:
                 result[path] = entry[1]
             else:
                 stale.append((path, stamp))
+        fresh: list[tuple[str, str, str]] = []
         began = time.time()
         with ThreadPoolExecutor(_HASHERS) as threads:
             digests = list(threads.map(_sha256, [path for path, _ in stale]))
@@ -59,9 +65,20 @@ class Digests:
             result[path] = digest
             if digest != "unreadable" and path.stat().st_ctime < began - _SETTLED_S:
                 row = (str(path.absolute()), stamp, digest)
-                self._db.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", row)
-        self._db.commit()
+                fresh.append(row)
+        try:
+            with self._db:
+                self._db.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", fresh)
+        except sqlite3.DatabaseError as error:
+            log.warning("checksums are not remembered (%s)", error)
         return result
+
+
+def _opened(place: str | Path) -> sqlite3.Connection:
+    database = sqlite3.connect(place, timeout=60)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
+    return database
 
 
 def _stamp(path: Path) -> str | None:

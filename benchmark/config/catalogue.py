@@ -92,6 +92,11 @@ def select(names: Iterable[str], patterns: Iterable[str], what: str) -> list[str
     return [name for name in names if name in chosen]
 
 
+def in_profile(config: TaskConfig | EmbeddingConfig, profile: str) -> bool:
+    """Whether a task or an embedding is in a profile: in all of them, unless its YAML names some."""
+    return config.profiles is None or profile in config.profiles
+
+
 def override(config: EmbeddingConfig, overrides: Mapping[str, Mapping[str, Any]]) -> EmbeddingConfig:
     """`config` with the keys that a profile sets for it; `args` are merged key by key."""
     data = config.model_dump(mode="python")

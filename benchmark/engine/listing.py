@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from benchmark.config.catalogue import Catalogue, read_params
+from benchmark.config.catalogue import Catalogue, in_profile, read_params
 from benchmark.embeddings.weights import is_here
 from benchmark.errors import UserError
 
@@ -23,10 +23,6 @@ def list_catalogue(root: Path, what: str = "all") -> dict[str, list[dict[str, An
     return {kind: makers[kind](catalogue, params.profile) for kind in KINDS if what in (kind, "all")}
 
 
-def _in_profile(config: Any, profile: str) -> bool:
-    return config.profiles is None or profile in config.profiles
-
-
 def _tasks(catalogue: Catalogue, profile: str) -> list[dict[str, Any]]:
     return [
         {
@@ -38,7 +34,7 @@ def _tasks(catalogue: Catalogue, profile: str) -> list[dict[str, Any]]:
             "metric": task.metrics[0],
             "folds": f"{task.folds.k} {task.folds.kind}",
             "probes": ", ".join(task.probes),
-            "in profile": _in_profile(task, profile),
+            "in profile": in_profile(task, profile),
         }
         for task in catalogue.tasks.values()
     ]
@@ -74,7 +70,7 @@ def _embeddings(catalogue: Catalogue, profile: str) -> list[dict[str, Any]]:
             "hop (s)": config.hop,
             "licence": config.licence or (config.weights.licence if config.weights else None) or "",
             "weights": _weights(config),
-            "in profile": _in_profile(config, profile),
+            "in profile": in_profile(config, profile),
         }
         for config in catalogue.embeddings.values()
     ]

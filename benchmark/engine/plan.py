@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmark.config.catalogue import Catalogue, override, read_params, select
+from benchmark.config.catalogue import Catalogue, in_profile, override, read_params, select
 from benchmark.config.keys import code_version, content_key
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.config.schema_params import Params
@@ -151,11 +151,7 @@ def _choose(
     configs: Mapping[str, Any], patterns: Sequence[str], asked: Sequence[str], profile: str, what: str
 ) -> list[str]:
     """Names in the profile that are asked for; what is asked for by its full name is in whatever the profile says."""
-    inside = [
-        name
-        for name in select(configs, patterns, what)
-        if configs[name].profiles is None or profile in configs[name].profiles
-    ]
+    inside = [name for name in select(configs, patterns, what) if in_profile(configs[name], profile)]
     if not asked:
         return inside
     wanted = select(configs, asked, what)

@@ -5,6 +5,7 @@ fixed, the rest learns. FT: nothing is fixed. Fixed layers stay in evaluation mo
 neither dropout nor the running statistics of batch normalisation move in them.
 """
 
+import abc
 from collections.abc import Sequence
 
 from torch import nn
@@ -12,16 +13,16 @@ from torch import nn
 FREEZING_POINTS = ("FZ", "IN", "FT")
 
 
-class Freezable(nn.Module):
+class Freezable(nn.Module, abc.ABC):
     """A network that can be frozen at the points FZ, IN and FT; a fresh one is at FT."""
 
     def __init__(self) -> None:
         super().__init__()
         self._fixed: tuple[nn.Module, ...] = ()
 
+    @abc.abstractmethod
     def intermediate(self) -> Sequence[nn.Module]:
         """The parts that the intermediate point IN fixes."""
-        raise NotImplementedError
 
     def freeze(self, point: str) -> None:
         """Fix the parameters up to `point`, one of FZ, IN, FT, and release all others.

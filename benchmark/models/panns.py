@@ -5,6 +5,7 @@ embedding (B, dim). Names of modules are those of the authors' checkpoints. Drop
 mixup belong to training and are not here.
 """
 
+import abc
 from collections.abc import Mapping
 
 import torch
@@ -27,7 +28,7 @@ BANDS = 64
 _FRONT_END = ("spectrogram_extractor.", "logmel_extractor.")
 
 
-class Panns(nn.Module):
+class Panns(nn.Module, abc.ABC):
     """What the networks share: normalisation per band, read-out and classifier.
 
     Args:
@@ -48,9 +49,9 @@ class Panns(nn.Module):
         self.fc1 = nn.Linear(channels, dim)
         self.fc_audioset = nn.Linear(dim, classes)
 
+    @abc.abstractmethod
     def body(self, x: Tensor, waveform: Tensor) -> Tensor:
         """Normalised spectra (B, 1, T, 64), and the waveform (B, samples) that they show, to maps (B, C, T', F')."""
-        raise NotImplementedError
 
     def maps(self, x: Tensor, waveform: Tensor) -> Tensor:
         """Log-mel spectra (B, 1, T, 64) in dB to maps over time, mean over frequency: (B, C, T // stride)."""

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from benchmark.config.base import Name, Schema
 
@@ -12,6 +12,17 @@ KINDS = ("http", "zenodo", "huggingface", "pypi", "manual")
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+
+
+def _compiles(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is no regular expression: {error}") from None
+    return value
+
+
+Regex = Annotated[str, AfterValidator(_compiles)]
 
 
 class RenderedConfig(Schema):
@@ -108,7 +119,7 @@ class ItemsConfig(Schema):
         None, description="table: `space`, `tab` or a letter; by the file's name if not given"
     )
     path: str = Field("{path}", description="table: where the sound is, with {column}s, below the dataset's folder")
-    path_regex: str | None = Field(None, description="searched in the path; its named groups are fields")
+    path_regex: Regex | None = Field(None, description="searched in the path; its named groups are fields")
     unmatched: Literal["error", "skip"] = Field(
         "error", description="what to do with paths that path_regex does not fit"
     )
@@ -132,11 +143,6 @@ class ItemsConfig(Schema):
             raise ValueError("give `glob` or `table`, and not both")
         return self
 
-    @field_validator("path_regex")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        return _regex(value)
-
 
 class TableConfig(Schema):
     """A table that adds fields to rows that are there."""
@@ -155,7 +161,7 @@ class DropConfig(Schema):
 
     id: str | None = None
     path: str | None = None
-    regex: str | None = Field(None, description="searched in the path")
+    regex: Regex | None = Field(None, description="searched in the path")
     reason: str
 
     @model_validator(mode="after")
@@ -163,11 +169,6 @@ class DropConfig(Schema):
         if sum(value is not None for value in (self.id, self.path, self.regex)) != 1:
             raise ValueError("give exactly one of id, path, regex")
         return self
-
-    @field_validator("regex")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        return _regex(value)
 
 
 class SplitListsConfig(Schema):
@@ -268,12 +269,3 @@ class DatasetConfig(Schema):
     def source_kind(self) -> str:
         """Where the clips are: one of `WHERE`."""
         return next(key for key in WHERE if getattr(self, key) is not None)
-
-
-def _regex(value: str | None) -> str | None:
-    if value is not None:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"{value!r} is no regular expression: {error}") from None
-    return value

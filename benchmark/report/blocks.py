@@ -9,7 +9,7 @@ from benchmark.report.records import Reference, RunRecord
 from benchmark.report.scales import Scale, metric_title, scale_of
 
 Mark = Literal["", "best", "near"]
-ABBREVIATIONS = {"frozen": "FZ", "intermediate": "IN", "finetuned": "FT", "scratch": "scratch"}
+ABBREVIATIONS = {"frozen": "FZ", "partial": "IN", "full": "FT", "scratch": "scratch"}
 LEGEND = (
     "Mean ± standard deviation over folds. Bold: best; italic: within one standard deviation of the best. "
     "FZ: network frozen; IN: partly trained; FT: wholly trained; scratch: trained from random weights."

@@ -13,8 +13,8 @@ from rich.text import Text
 from benchmark.errors import UserError
 from benchmark.report.leaderboard import IDENTITY, INGREDIENTS
 from benchmark.report.scales import scale_of
-from benchmark.report.summary import console, plain_table
 from benchmark.report.tables import markdown_text
+from benchmark.report.terminal import console, plain_table
 
 LEADERBOARD = "results/leaderboard.csv"
 _KEY = [*IDENTITY, "metric"]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from benchmark.report.records import RunRecord, Score
 from benchmark.report.scales import Scale, scale_of
 
-STRATEGIES = ("frozen", "intermediate", "finetuned", "scratch")
+STRATEGIES = ("frozen", "partial", "full", "scratch")
 PROBES = ("logistic", "mlp")
 DOMAINS = ("speech", "music", "environment")
 RULE = (
-    "Where a pair has several runs, the first is shown: frozen before intermediate, finetuned and scratch; then "
+    "Where a pair has several runs, the first is shown: frozen before partial, full and scratch; then "
     "logistic before mlp and the rest by name; the level is file where there is one."
 )
 

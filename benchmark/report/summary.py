@@ -4,34 +4,20 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 
-from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from benchmark.report.grid import RULE, Average, Grid
 from benchmark.report.records import RunRecord
 from benchmark.report.scales import metric_title, scale_of
+from benchmark.report.terminal import WIDTH, console, plain_table
 
-_WIDTH = 120
 # The width of "98.8 ± 1.4", and the blanks between columns, of which the box draws one.
 _CELL, _GAP = 10, 2
 # Least and greatest width of the tasks' titles, which are wrapped.
 _TASK = (18, 27)
 _PARTIAL = "‡"
-
-
-def console() -> Console:
-    """A console that takes text as it is: a name in brackets is no markup. 120 columns where there is no terminal."""
-    made = Console(markup=False, emoji=False, highlight=False)
-    if not made.is_terminal:
-        made.width = _WIDTH
-    return made
-
-
-def plain_table() -> Table:
-    """A table with one rule under its head."""
-    return Table(box=box.SIMPLE_HEAD, padding=(0, _GAP - 1, 0, 0), pad_edge=False, show_edge=False)
 
 
 def print_summary(records: Iterable[RunRecord], width: int | None = None) -> None:
@@ -40,7 +26,7 @@ def print_summary(records: Iterable[RunRecord], width: int | None = None) -> Non
     out.print(summary(records, width or out.width))
 
 
-def summary(records: Iterable[RunRecord], width: int = _WIDTH) -> Group:
+def summary(records: Iterable[RunRecord], width: int = WIDTH) -> Group:
     """Tasks in rows, embeddings in columns: mean ± std of the primary metric; several tables where one is too wide."""
     grid = Grid(records)
     if not grid.tasks:

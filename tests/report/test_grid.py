@@ -7,7 +7,7 @@ def test_the_choice_of_a_run_does_not_look_at_scores(record):
     runs = [
         record("t", "e", "frozen", "mlp", values=[0.99] * 5),
         record("t", "e", "frozen", "logistic", values=[0.5] * 5, levels=("frame", "file")),
-        record("t", "e", "finetuned", "logistic", values=[1.0] * 5),
+        record("t", "e", "full", "logistic", values=[1.0] * 5),
     ]
     for some in (runs, runs[::-1]):
         cell = Grid(some).cell("t", "e")

@@ -106,3 +106,10 @@ def test_no_run_is_a_page_that_says_so(tmp_path):
 def test_the_same_records_give_the_same_page(records, tmp_path):
     made = records(2, 2)
     assert page(made, tmp_path / "a") == page(made[::-1], tmp_path / "b")
+
+
+def test_times_leave_no_trace_in_the_page(record, tmp_path):
+    def timed(seconds):
+        return record(provenance={"device": "cpu", "seconds": {"probe": seconds}, "versions": {"numpy": "2.0"}})
+
+    assert page([timed(1.25)], tmp_path / "a") == page([timed(77.5)], tmp_path / "b")

@@ -13,7 +13,7 @@ from tests.report.conftest import make_record, make_records
 
 RECORDS = [
     *make_records(3, 2, levels=("file", "frame")),
-    make_record("task-00", "emb-00", "finetuned", "mlp", domain="speech"),
+    make_record("task-00", "emb-00", "full", "mlp", domain="speech"),
 ]
 
 

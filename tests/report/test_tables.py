@@ -22,8 +22,8 @@ def table_2(record):
     }  # fmt: skip
     return [
         record("t", "ina", "frozen", "mlp", values=[0.96, 1.0], **common),
-        record("t", "ina", "intermediate", "mlp", values=[0.97, 0.97], **common),
-        record("t", "ina", "finetuned", "mlp", values=[0.80, 0.90], **common),
+        record("t", "ina", "partial", "mlp", values=[0.97, 0.97], **common),
+        record("t", "ina", "full", "mlp", values=[0.80, 0.90], **common),
         record("t", "vgg", "frozen", "mlp", values=[0.70, 0.72], **common),
         record("t", "vgg", "scratch", "mlp", values=[0.60, 0.60], **common),
     ]

@@ -22,6 +22,9 @@ EXTENSIONS = frozenset(
 
 _BLOCK_SECONDS = 30.0
 
+# Of the codings that have a number of bits a sample.
+_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, "DOUBLE": 64}
+
 # FLAC files that were written to a pipe claim about 2^63 frames.
 _ENDLESS = 1 << 48
 
@@ -47,6 +50,16 @@ def probe(path: Path) -> tuple[int, int, int]:
     """
     with _open(path) as file:
         return file.samplerate, file.channels, file.frames
+
+
+def bits_per_sample(path: Path) -> int | None:
+    """Bits of a sample as the file stores it; None for codings that have no such number (MP3, Ogg).
+
+    Raises:
+        ClipError: the file is missing, empty, cut short, or not audio that can be read.
+    """
+    with _open(path) as file:
+        return _BITS.get(file.subtype)
 
 
 def decode(path: Path, sample_rate: int, start: float | None = None, end: float | None = None) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The report stage: the records of the selected runs, those that are stale left out, to what people look at."""
 
+from benchmark.engine.kehling_data import kehling_data
 from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.plan import Project
 from benchmark.engine.probe import records_folder
@@ -34,6 +35,6 @@ def report(project: Project, write: bool = True) -> tuple[Outcome, list[RunRecor
         records.append(record)
     if write:
         remove_leftovers(project.root / "results")
-        build_report(records, project.root / "results")
+        build_report(records, project.root / "results", kehling=kehling_data(project))
         outcome.computed = len(records)
     return outcome, records

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.report.html import write_page
+from benchmark.report.kehling.paper import paper
+from benchmark.report.kehling.runs import KehlingRuns
+from benchmark.report.kehling.section import KehlingData, write_section
 from benchmark.report.leaderboard import write_leaderboard
 from benchmark.report.metrics_json import write_metrics
 from benchmark.report.plots import write_plots
@@ -30,20 +33,26 @@ class Report:
     removed: list[Path]
 
 
-def build_report(records: Iterable[RunRecord], out_dir: Path, svg: bool = False) -> Report:
+def build_report(
+    records: Iterable[RunRecord], out_dir: Path, svg: bool = False, kehling: KehlingData | None = None
+) -> Report:
     """Write leaderboard.csv, metrics.json, tables/, plots/ and index.html into `out_dir`.
 
     Args:
         records: the runs to show; what else is in `out_dir` of earlier reports is brought in line with them.
         svg: whether the plots are also written as SVG.
+        kehling: what the section of Kehling & Cano shows besides the runs.
     """
     records = sorted(records, key=lambda record: record.identity)
     write_leaderboard(records, out_dir / "leaderboard.csv")
     write_metrics(records, out_dir / "metrics.json")
     tables, stale = write_tables(records, out_dir / "tables")
     plots = write_plots(records, out_dir / "plots", svg)
-    write_page(records, out_dir / "index.html", out_dir / "plots")
+    kehling = kehling or KehlingData()
+    section = write_section(KehlingRuns(paper(), records, kehling.absent), kehling, out_dir)
+    write_page(records, out_dir / "index.html", out_dir / "plots", section.page)
     alone = [out_dir / name for name in ("leaderboard.csv", "metrics.json", "index.html")]
     return Report(
-        records, sorted([*alone, *tables, *plots.drawn, *plots.kept]), plots.drawn, plots.kept, [*stale, *plots.removed]
-    )
+        records, sorted([*alone, *tables, *plots.drawn, *plots.kept, *section.files]), plots.drawn, plots.kept,
+        [*stale, *plots.removed, *section.removed],
+    )  # fmt: skip

@@ -1,7 +1,7 @@
 """index.html: one page with everything, which needs no network, no other file and, to be read, no script."""
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ _MATRIX_CLASSES = 30
 _LISTED_CONFUSIONS = 15
 
 
-def write_page(records: Iterable[RunRecord], path: Path, plots: Path) -> bool:
-    """Write the page, with the plots of `write_plots` in it; whether it changed."""
+def write_page(records: Iterable[RunRecord], path: Path, plots: Path, kehling: Mapping[str, Any] | None = None) -> bool:
+    """Write the page, with the plots of `write_plots` and the section of Kehling & Cano in it; whether it changed."""
     records = sorted(records, key=lambda record: record.identity)
     page = (
         _environment()
@@ -30,6 +30,7 @@ def write_page(records: Iterable[RunRecord], path: Path, plots: Path) -> bool:
             tasks=_tasks(records, plots),
             heat_map=_data_uri(plots / "overview.png"),
             rule=RULE,
+            kehling=kehling,
         )
     )
     return write_text(path, page)

@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +80,15 @@ def write_plots(records: Iterable[RunRecord], folder: Path, svg: bool = False) -
     for path in plots.removed:
         path.unlink()
     return plots
+
+
+def write_figure(draw: Callable[[], Figure | None], path: Path) -> bool:
+    """Draw one figure into a PNG in the style of the report; whether there is anything to draw."""
+    with matplotlib.rc_context(_STYLE):
+        figure = draw()
+        if figure is not None:
+            write_bytes(path, _rendered(figure, path.suffix, ""))
+    return figure is not None
 
 
 def draw_task(records: Sequence[RunRecord]) -> Figure:

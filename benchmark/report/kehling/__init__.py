@@ -1,0 +1,1 @@
+"""Kehling & Cano, "Knowledge Transfer from Neural Networks for Speech Music Classification" (CMMR 2021), beside ours."""

@@ -32,6 +32,9 @@ _MACHINE = {
     errno.EROFS: "the file system is read-only; take another folder",
 }
 
+bench = typer.Typer(no_args_is_help=True, help="Measure speed, side by side with what others use.")
+app.add_typer(bench, name="bench")
+
 
 class _State:
     root: Path = Path()
@@ -192,6 +195,29 @@ def embed(
         typer.echo(f"{name}: {reason}", err=True)
     if lost:
         raise typer.Exit(1)
+
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="A table for a document.")]
+Threads = Annotated[int, typer.Option(help="Threads of PyTorch; 0: one a core.")]
+
+
+@bench.command("extract")
+def bench_extract(
+    embedding: Embeddings = [],  # noqa: B006
+    seconds: Annotated[float, typer.Option(help="Length of a file.")] = 10.0,
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    threads: Threads = 0,
+    rounds: Annotated[int, typer.Option(help="How often each side is timed.")] = 3,
+    json: Json = False,
+    markdown: Markdown = False,
+) -> None:
+    """Audio seconds per second of whole extractions and of bare forward passes. Example: leveret bench extract -e 'ina-*'"""
+    from benchmark.bench.extract import run
+    from benchmark.console import print_bench
+
+    report = run(_State.root, embedding, seconds=seconds, precision=precision, threads=threads, rounds=rounds)
+    print_bench(report, json, markdown)
 
 
 @app.command()

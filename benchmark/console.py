@@ -40,6 +40,24 @@ def print_listing(listing: dict[str, list[dict[str, Any]]], as_json: bool) -> No
         out.print(table)
 
 
+def print_bench(report: Any, as_json: bool = False, as_markdown: bool = False) -> None:
+    """A `BenchReport` as a table with its notes and the machine, or as JSON or Markdown."""
+    from benchmark.bench.report import cell
+
+    if as_json or as_markdown:
+        print(report.to_json() if as_json else report.to_markdown())
+        return
+    console = _console()
+    table = Table(title=report.title, title_justify="left")
+    for place, column in enumerate(report.columns):
+        table.add_column(column, overflow="fold", no_wrap=place == 0)
+    for row in report.rows:
+        table.add_row(*(_plain(cell(row.get(column))) for column in report.columns))
+    console.print(table)
+    for note in [*report.notes, report.machine_line()]:
+        console.print(note, markup=False)
+
+
 def print_check(report: Any) -> None:
     """What `leveret check` found: tasks with their clips and folds, datasets, and problems."""
     out = console()

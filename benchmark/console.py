@@ -47,15 +47,15 @@ def print_bench(report: Any, as_json: bool = False, as_markdown: bool = False) -
     if as_json or as_markdown:
         print(report.to_json() if as_json else report.to_markdown())
         return
-    console = _console()
-    table = Table(title=report.title, title_justify="left")
+    out = console()
+    table = plain_table(title=report.title)
     for place, column in enumerate(report.columns):
         table.add_column(column, overflow="fold", no_wrap=place == 0)
     for row in report.rows:
-        table.add_row(*(_plain(cell(row.get(column))) for column in report.columns))
-    console.print(table)
+        table.add_row(*(cell(row.get(column)) for column in report.columns))
+    out.print(table)
     for note in [*report.notes, report.machine_line()]:
-        console.print(note, markup=False)
+        out.print(note)
 
 
 def print_check(report: Any) -> None:

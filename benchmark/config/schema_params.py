@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from benchmark.config.base import Schema
+from benchmark.config.schema_probe import PROTOCOLS, SOLVERS, LogisticSettings, MlpSettings, ProbeName, solver_of
 
 
 class MlpOverrides(Schema):
@@ -29,6 +30,27 @@ class Profile(Schema):
         description="glob of embeddings -> keys of their YAML that this profile sets (args are merged)",
     )
     mlp: MlpOverrides = MlpOverrides()
+    probe: dict[ProbeName, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="solver or protocol -> settings that this profile sets (a protocol is shrunk by it)",
+    )
+
+    @field_validator("probe")
+    @classmethod
+    def _settings(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for probe, settings in value.items():
+            fixed = PROTOCOLS[probe][1] if probe in PROTOCOLS else {}
+            try:
+                SOLVERS[solver_of(probe)](**{**fixed, **settings})
+            except ValidationError as error:
+                first = error.errors()[0]
+                raise ValueError(f"{probe}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        return value
+
+    def settings_of(self, probe: str) -> dict[str, Any]:
+        """What this profile sets of a probe."""
+        mlp = self.mlp.model_dump(mode="json", exclude_none=True) if solver_of(probe) == "mlp" else {}
+        return {**mlp, **self.probe.get(probe, {})}
 
 
 class DataParams(Schema):
@@ -48,22 +70,23 @@ class ExtractParams(Schema):
     )
 
 
-class LogisticParams(Schema):
-    C: list[float] = Field(default_factory=lambda: [0.001, 0.01, 0.1, 1.0, 10.0, 100.0], min_length=1)
-    max_iter: int = Field(200, ge=1)
-
-
-class MlpParams(Schema):
-    hidden: list[int] = Field(default_factory=lambda: [128])
-    lr: float = Field(1e-3, gt=0)
-    batch: int = Field(64, ge=1)
-    max_epochs: int = Field(200, ge=1)
-    patience: int = Field(50, ge=1)
-
-
 class ProbeParams(Schema):
-    logistic: LogisticParams = LogisticParams()
-    mlp: MlpParams = MlpParams()
+    """Settings of the solvers; `probe: hear` alone gives every task that protocol in place of its own probes."""
+
+    protocol: list[ProbeName] = Field(
+        default_factory=list, description="probes of every task, in place of those that its YAML names"
+    )
+    logistic: LogisticSettings = LogisticSettings()
+    mlp: MlpSettings = MlpSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _protocol(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            return {"protocol": [data]}
+        if isinstance(data, dict) and isinstance(data.get("protocol"), str):
+            return {**data, "protocol": [data["protocol"]]}
+        return data
 
 
 class EngineParams(Schema):

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from benchmark.config.base import Name, Schema
 from benchmark.config.schema_dataset import DatasetConfig
+from benchmark.config.schema_probe import ProbeName
 
 Kind = Literal["multiclass", "multilabel", "slots", "events", "regression", "verification", "separation"]
 
@@ -64,7 +65,9 @@ class TaskConfig(Schema):
         default_factory=lambda: ["accuracy"], min_length=1, description="the first is the primary one"
     )
     levels: list[Literal["file", "frame"]] = Field(default_factory=lambda: ["file"], min_length=1)
-    probes: list[Literal["logistic", "mlp"]] = Field(default_factory=lambda: ["logistic"], min_length=1)
+    probes: list[ProbeName] = Field(
+        default_factory=lambda: ["logistic"], min_length=1, description="solvers or protocols; `probe: hear` names one"
+    )
     max_frames_per_clip: int | None = Field(
         None, gt=0, description="evenly spaced frames of a clip that the probe sees"
     )
@@ -82,6 +85,8 @@ class TaskConfig(Schema):
             return data
         data = dict(data)
         data["title"] = data.get("title") or str(data["name"])
+        if isinstance(data.get("probe"), str) and "probes" not in data:
+            data["probes"] = [data.pop("probe")]
         inline = data.get("dataset")
         if isinstance(inline, dict):
             data["dataset"] = {"name": data["name"], **inline}

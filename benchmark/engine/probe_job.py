@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.config.schema_probe import SOLVERS, solver_of
 from benchmark.config.schema_task import TaskConfig
 from benchmark.embeddings.base import pool
 from benchmark.engine.items import TaskItems
@@ -14,10 +15,7 @@ from benchmark.metrics.folds import Split
 from benchmark.metrics.summary import summarise
 from benchmark.probes.data import FrameTable
 from benchmark.probes.run import ProbeResult, run_probe
-from benchmark.probes.settings import LogisticSettings, MlpSettings
 from benchmark.store.store import StoreView
-
-SETTINGS = {"logistic": LogisticSettings, "mlp": MlpSettings}
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def score_run(view: StoreView, run: RunInput) -> RunOutput:
             labels,
             splits,
             run.probe,
-            SETTINGS[run.probe](**run.settings),
+            SOLVERS[solver_of(run.probe)](**run.settings),
             run.levels,
             run.metrics,
             n_classes=len(run.classes),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.config.keys import code_version, content_key
+from benchmark.config.schema_probe import PROTOCOLS, protocol_settings, solver_module
 from benchmark.config.schema_task import TaskConfig
 from benchmark.engine.items import TaskItems, task_items
 from benchmark.engine.outcome import Failure
@@ -58,7 +59,6 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
     failures: list[Failure] = []
     embeddings, failed = plan_embeddings(project, project.embeddings)
     failures += [Failure(name, reason) for name, reason in failed.items()]
-    code = code_version(*CODE)
     plans: list[RunPlan] = []
     for task in project.tasks:
         dataset = project.catalogue.dataset_of(task).name
@@ -73,17 +73,17 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
             "audio": content_key([[clip.id, digests[clip.id]] for clip in items.clips]),
             "annotation": content_key([items.ids, items.labels.tolist(), items.groups, items.parts, items.classes]),
             "task": content_key(task.model_dump(mode="json", exclude=SHOWN)),
-            "probe_code": code,
             "seed": content_key(project.params.seed),
         }
         frames = _max_frames(project, task)
         for embedding in embeddings:
-            for probe in task.probes:
+            for probe in project.params.probe.protocol or task.probes:
                 settings = {**probe_settings(project, probe), "max_frames_per_clip": frames}
                 keyed = {"probe": probe, "settings": settings, "pool": embedding.config.pool}
                 ingredients = {
                     **of_task,
                     **embedding.ingredients,
+                    "probe_code": code_version(*CODE, solver_module(probe)),
                     "probe": content_key({**keyed, "max_lost": project.params.extract.max_lost}),
                 }
                 plans.append(RunPlan(task, embedding, dataset, probe, items, settings, ingredients))
@@ -91,11 +91,10 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
 
 
 def probe_settings(project: Project, probe: str) -> dict[str, Any]:
-    """The settings of a probe: params.yaml's, with what the profile sets."""
-    settings = getattr(project.params.probe, probe).model_dump(mode="json")
-    if probe == "mlp":
-        settings |= project.params.active.mlp.model_dump(mode="json", exclude_none=True)
-    return settings
+    """The settings of a probe: params.yaml's (a protocol's own), with what the profile sets."""
+    params = project.params
+    settings = protocol_settings(probe) if probe in PROTOCOLS else getattr(params.probe, probe)
+    return settings.model_dump(mode="json") | params.active.settings_of(probe)
 
 
 def _max_frames(project: Project, task: TaskConfig) -> int | None:

@@ -2,8 +2,8 @@
 
 import torch
 
+from benchmark.config.schema_probe import Scaling
 from benchmark.probes.scaling import fit_scaling
-from benchmark.probes.settings import Scaling
 
 # Rows that stand for all others in the Gram matrix of a preconditioner.
 _GRAM_ROWS = 8

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
+from benchmark.config.schema_probe import LogisticSettings
 from benchmark.metrics.folds import Split
 from benchmark.probes.design import make_design
-from benchmark.probes.settings import LogisticSettings
+from benchmark.probes.registry import Question
 from benchmark.probes.solver import Problem, solve_path
 from benchmark.probes.weights import class_weights
 
@@ -48,6 +50,23 @@ class LogisticFit:
         return _posterior(
             self.weights[fold], self.bias[fold], self.shift[fold], self.scale[fold], features, self.multilabel
         )
+
+    def choices(self) -> list[dict[str, Any]]:
+        """The C of each fold, and its score on the validation part."""
+        return [
+            {"C": float(c), "valid": float(scores.max())}
+            for c, scores in zip(self.chosen, self.valid_scores, strict=True)
+        ]
+
+
+def solve(features: torch.Tensor, question: Question, settings: LogisticSettings) -> LogisticFit:
+    """Fit a question of classes; the features are overwritten."""
+    if question.kind == "regression":
+        raise ValueError("logistic regression answers no question of numbers; use ridge")
+    return fit_logistic(
+        features, question.labels, question.splits, question.n_classes, settings, question.score,
+        question.kind == "multilabel", overwrite=True,
+    )  # fmt: skip
 
 
 def _link(logits: torch.Tensor, multilabel: bool) -> np.ndarray:
@@ -111,8 +130,6 @@ def fit_logistic(
             raise ValueError(f"fold {fold} has no training or no validation rows")
         parts[fold, split.train] = True
     path = np.unique(np.asarray(settings.C, dtype=np.float64))
-    if not len(path) or path[0] <= 0:
-        raise ValueError("C must hold positive numbers")
     design = make_design(features, parts.to(device), settings.scaling, dtype, overwrite)
     problem, columns = _problem(labels, parts.numpy(), splits, n_classes, settings, multilabel, path, dtype, device)
     coordinates, bias, iterations = solve_path(design, problem, settings.tol, settings.max_iter)

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 
+from benchmark.config.schema_probe import MlpSettings
 from benchmark.metrics.folds import Split
 from benchmark.probes.adam import StackedAdam
+from benchmark.probes.registry import Question
 from benchmark.probes.scaling import fit_scaling
-from benchmark.probes.settings import MlpSettings
 from benchmark.probes.stacked import StackedMlp
 from benchmark.probes.weights import class_weights
 
@@ -57,6 +59,24 @@ class MlpFit:
         fold = self.members[member].fold
         logits = _logits(net, 0, features, None, self.shift[fold], self.inverse[fold]).to(torch.float64)
         return (torch.sigmoid(logits) if self.multilabel else torch.softmax(logits, 1)).cpu().numpy()
+
+    def choices(self) -> list[dict[str, Any]]:
+        """The epoch that each member was taken from, and its score on the validation part."""
+        return [
+            {"epoch": int(best), "epochs": int(epochs), "valid": float(value)}
+            for best, epochs, value in zip(self.best_epoch, self.epochs, self.valid_scores, strict=True)
+        ]
+
+
+def solve(features: torch.Tensor, question: Question, settings: MlpSettings) -> MlpFit:
+    """Fit a question of classes, one member a fold; epochs of multiclass questions are chosen by accuracy."""
+    if question.kind == "regression":
+        raise ValueError("the perceptron answers no question of numbers; use ridge")
+    multilabel = question.kind == "multilabel"
+    return fit_mlp(
+        features, question.labels, question.splits, question.n_classes, settings, question.seed,
+        multilabel=multilabel, score=question.score if multilabel else None,
+    )  # fmt: skip
 
 
 def _logits(
@@ -114,7 +134,7 @@ def fit_mlp(
     seed: int = 0,
     members: Sequence[Member] | None = None,
     multilabel: bool = False,
-    score: Callable[[np.ndarray, np.ndarray], float] | None = None,
+    score: Callable[[int, np.ndarray], float] | None = None,
 ) -> MlpFit:
     """Train a network for every member until its validation score has not risen for `patience` epochs.
 
@@ -132,7 +152,7 @@ def fit_mlp(
         seed: Of initial weights, orders and dropout.
         members: Networks to train; one a fold by default.
         multilabel: Whether labels are (n, C), for sigmoid outputs.
-        score: Maps truth and posteriors of the validation rows to a score; accuracy by default.
+        score: Maps a fold and the posteriors of its validation rows to a score; accuracy by default.
     """
     if multilabel and score is None:
         raise ValueError("a multilabel probe needs a score")
@@ -195,7 +215,7 @@ def _train(
     shift: torch.Tensor,
     inverse: torch.Tensor,
     weights: torch.Tensor | None,
-    score: Callable[[np.ndarray, np.ndarray], float] | None,
+    score: Callable[[int, np.ndarray], float] | None,
 ) -> None:
     """Train until every course has come to its end."""
     alive = list(courses)
@@ -214,7 +234,7 @@ def _train(
             if course.step == len(course.order):
                 fold = course.member.fold
                 logits = _logits(net, number, features, course.valid, shift[fold], inverse[fold])
-                course.record(_score(logits, truth[course.valid], score), net.flat[number])
+                course.record(_score(logits, truth[course.valid], fold, score), net.flat[number])
                 if course.epoch >= settings.max_epochs or course.epoch - course.best_epoch >= settings.patience:
                     continue
                 course.shuffle(settings.batch)
@@ -227,12 +247,13 @@ def _train(
                 optimiser.keep(stay, kept, net)
 
 
-def _score(logits: torch.Tensor, truth: torch.Tensor, score: Callable[[np.ndarray, np.ndarray], float] | None) -> float:
+def _score(
+    logits: torch.Tensor, truth: torch.Tensor, fold: int, score: Callable[[int, np.ndarray], float] | None
+) -> float:
     if score is None:
         return float((logits.argmax(1) == truth).double().mean())
-    multilabel = truth.ndim == 2
-    posterior = torch.sigmoid(logits) if multilabel else torch.softmax(logits, 1)
-    return score(truth.cpu().numpy(), posterior.cpu().numpy())
+    posterior = torch.sigmoid(logits) if truth.ndim == 2 else torch.softmax(logits, 1)
+    return score(fold, posterior.cpu().numpy())
 
 
 def _steps(

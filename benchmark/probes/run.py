@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from benchmark.config.schema_probe import ProbeSettings
 from benchmark.metrics.classification import METRICS, confusion_matrix, predict
 from benchmark.metrics.folds import Split, downsample
 from benchmark.probes.control import Null, Shuffle, null_accuracy, shuffle
 from benchmark.probes.data import FrameTable
-from benchmark.probes.logistic import LogisticFit, fit_logistic
-from benchmark.probes.mlp import MlpFit, fit_mlp
-from benchmark.probes.settings import LogisticSettings, MlpSettings
+from benchmark.probes.registry import Question, default_settings, solver
 
 Balance = Literal["none", "downsample", "class_weight"]
 Level = Literal["file", "frame"]
@@ -26,7 +25,7 @@ class FoldReport:
     train: int
     valid: int
     test: int
-    chosen: dict[str, float | int]
+    chosen: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,8 @@ def run_probe(
     table: FrameTable,
     labels: np.ndarray,
     splits: Sequence[Split],
-    probe: Literal["logistic", "mlp"] = "logistic",
-    settings: LogisticSettings | MlpSettings | None = None,
+    probe: str = "logistic",
+    settings: ProbeSettings | None = None,
     levels: Sequence[Level] = ("file",),
     metrics: Sequence[str] = ("accuracy",),
     *,
@@ -94,17 +93,17 @@ def run_probe(
 ) -> ProbeResult:
     """Train, choose and score a probe on every fold.
 
-    The logistic probe learns from clip vectors if `levels` is only `file` and the table has vectors, otherwise from
-    frames; the perceptron always learns from frames if there are any. A file's posterior is the mean of its frames'.
-    Hyper-parameters and epochs are chosen for each fold on its own validation part, item by item: by the first metric
-    (logistic) or by accuracy (perceptron, if multiclass).
+    A probe learns from clip vectors if `levels` is only `file` and the table has vectors, otherwise from frames; some,
+    like the perceptron of Kehling & Cano, always learn from frames if there are any. A file's posterior is the mean of
+    its frames'. Hyper-parameters and epochs are chosen for each fold on its own validation part, item by item, by the
+    first metric unless the probe's protocol says otherwise.
 
     Args:
         table: Features.
         labels: (n_clips,) int classes, or (n_clips, C) of 0 and 1 (multilabel).
         splits: Folds over clips.
-        probe: Which probe.
-        settings: Its settings; the defaults if None.
+        probe: Name of a solver or protocol.
+        settings: Its settings; the solver's defaults if None.
         levels: What is scored.
         metrics: Names in `METRICS`; the first is the primary one.
         n_classes: C; the largest label + 1 by default.
@@ -129,43 +128,27 @@ def run_probe(
     n_classes = labels.shape[1] if multilabel else n_classes or int(labels.max()) + 1
     if not multilabel and n_classes < 2:
         raise ValueError("a probe needs two classes or more")
-    settings = settings or (LogisticSettings() if probe == "logistic" else MlpSettings())
+    solve, defaults = solver(probe), default_settings(probe)
+    settings = settings or defaults
+    if not isinstance(settings, type(defaults)):
+        raise ValueError(f"{type(settings).__name__} are not the settings of probe {probe!r}")
     shuffled = shuffle(labels, splits, groups, seed) if shuffle_labels else None
     labels = labels if shuffled is None else shuffled.labels
     splits = _balance(labels, splits, ids or range(len(labels)), seed, balance)
-    settings = replace(settings, class_weight=settings.class_weight or balance == "class_weight")
+    settings = settings.model_copy(update={"class_weight": settings.class_weight or balance == "class_weight"})
 
-    use_frames = table.has_frames and (probe == "mlp" or "frame" in levels or table.vectors is None)
+    use_frames = table.has_frames and (settings.of_frames or "frame" in levels or table.vectors is None)
     if "frame" in levels and not use_frames:
         raise ValueError("frames cannot be scored: the table has none")
     items = _items(table, splits, use_frames, settings.max_frames_per_clip, device)
     item_labels = labels[items.clip]
     item_splits = [Split(*(items.of(part) for part in (s.train, s.valid, s.test))) for s in splits]
-    fit: LogisticFit | MlpFit
-    if isinstance(settings, LogisticSettings) and probe == "logistic":
-        score = _selection(metrics[0], item_labels, item_splits)
-        fit = fit_logistic(
-            items.features, item_labels, item_splits, n_classes, settings, score, multilabel, overwrite=True
-        )
-        chosen = [
-            {"C": float(c), "valid": float(scores.max())}
-            for c, scores in zip(fit.chosen, fit.valid_scores, strict=True)
-        ]
-    elif isinstance(settings, MlpSettings) and probe == "mlp":
-        function = METRICS[metrics[0]].function if multilabel else None
-        fit = fit_mlp(
-            items.features, item_labels, item_splits, n_classes, settings, seed, multilabel=multilabel, score=function
-        )
-        chosen = [
-            {"epoch": int(best), "epochs": int(epochs), "valid": float(value)}
-            for best, epochs, value in zip(fit.best_epoch, fit.epochs, fit.valid_scores, strict=True)
-        ]
-    else:
-        raise ValueError(f"{type(settings).__name__} are not the settings of probe {probe!r}")
+    score = _selection(metrics[0], item_labels, item_splits)
+    fit = solve(items.features, Question(kind, item_labels, item_splits, n_classes, score, items.clip, seed), settings)
     posteriors = [fit.posterior(fold, items.features[split.test]) for fold, split in enumerate(item_splits)]
     reports = [
         FoldReport(len(split.train), len(split.valid), len(split.test), choice)
-        for split, choice in zip(splits, chosen, strict=True)
+        for split, choice in zip(splits, fit.choices(), strict=True)
     ]
     return _score(posteriors, items, item_splits, splits, labels, levels, metrics, n_classes, reports, shuffled)
 

@@ -4,7 +4,7 @@ from typing import get_args
 
 import torch
 
-from benchmark.probes.settings import Scaling
+from benchmark.config.schema_probe import Scaling
 
 _ROWS = 8192
 

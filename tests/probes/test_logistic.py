@@ -8,9 +8,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from benchmark.config.schema_probe import LogisticSettings
 from benchmark.metrics.folds import Split, make_splits
 from benchmark.probes.logistic import fit_logistic
-from benchmark.probes.settings import LogisticSettings
 
 EXACT = {"dtype": "float64", "tol": 1e-13, "max_iter": 2000}
 
@@ -231,5 +231,5 @@ def test_empty_parts_and_bad_grids_are_refused(made):
     empty = Split(data.splits[0].train, np.array([], dtype=np.int64), data.splits[0].test)
     with pytest.raises(ValueError, match="no validation"):
         fit_logistic(features, data.labels, [empty], 3, LogisticSettings(), lambda f, p: 0.0)
-    with pytest.raises(ValueError, match="positive"):
-        fit_logistic(features, data.labels, data.splits, 3, LogisticSettings(C=[0.0]), lambda f, p: 0.0)
+    with pytest.raises(ValueError, match="greater than 0"):
+        LogisticSettings(C=[0.0])

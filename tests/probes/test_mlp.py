@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.config.schema_probe import MlpSettings
 from benchmark.probes.mlp import Member, fit_mlp
-from benchmark.probes.settings import MlpSettings
 from benchmark.probes.stacked import StackedMlp
 
 QUICK = MlpSettings(hidden=(16,), max_epochs=25, patience=10, lr=1e-2)
@@ -166,5 +166,9 @@ def test_multilabel_needs_a_score_and_learns(made):
     features = torch.from_numpy(data.vectors)
     with pytest.raises(ValueError, match="needs a score"):
         fit_mlp(features, labels, data.splits, 2, QUICK, multilabel=True)
-    fit = fit_mlp(features, labels, data.splits, 2, QUICK, multilabel=True, score=mean_average_precision)
+
+    def score(fold, posterior):
+        return mean_average_precision(labels[data.splits[fold].valid], posterior)
+
+    fit = fit_mlp(features, labels, data.splits, 2, QUICK, multilabel=True, score=score)
     assert fit.valid_scores.mean() > 0.9

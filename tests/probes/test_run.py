@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from benchmark.config.schema_probe import LogisticSettings, MlpSettings
 from benchmark.metrics.classification import accuracy
 from benchmark.metrics.folds import make_splits
 from benchmark.probes.control import shuffle
 from benchmark.probes.data import FrameTable
 from benchmark.probes.run import run_probe
-from benchmark.probes.settings import LogisticSettings, MlpSettings
 
 QUICK = {
     "logistic": LogisticSettings(C=(1e-2, 1.0, 100.0)),

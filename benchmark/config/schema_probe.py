@@ -1,0 +1,105 @@
+"""What a user may set of each probe, and the names that a task's `probes` may hold. Field names are those of params.yaml."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, StrictBool
+
+from benchmark.config.base import Schema
+
+Scaling = Literal["standard", "kehling", "minmax", "none"]
+Dtype = Literal["float32", "float64"]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class ProbeSettings(Schema):
+    """What all probes have.
+
+    Attributes:
+        scaling: Scaling of the features, with statistics of the training part: zero mean and unit variance; zero mean
+            and largest absolute value 1 (`kehling`); [0, 1] (`minmax`).
+        class_weight: Weigh clips by the inverse frequency of their class in the training part.
+        max_frames_per_clip: Evenly spaced frames of a clip that the probe sees; all by default.
+    """
+
+    # Whether a probe learns from frames even where only files are scored; the others learn from clip vectors then.
+    of_frames: ClassVar[bool] = False
+
+    scaling: Scaling = "standard"
+    class_weight: StrictBool = False
+    max_frames_per_clip: int | None = Field(None, ge=1)
+
+
+class LogisticSettings(ProbeSettings):
+    """Regularised multinomial (multilabel: one-vs-rest) logistic regression.
+
+    Attributes:
+        C: Inverse strengths of the L2 penalty (scikit-learn's C); the best on the validation part is taken.
+        max_iter: Largest number of iterations at one C.
+        tol: A C is finished when the objective is within this part of its minimum (by the Newton decrement).
+        dtype: `float32`, or `float64` to compare coefficients closely.
+    """
+
+    C: list[Positive] = Field(default_factory=lambda: [1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1000.0], min_length=1)
+    max_iter: int = Field(200, ge=1)
+    tol: Positive = 1e-3
+    dtype: Dtype = "float32"
+
+
+class MlpSettings(ProbeSettings):
+    """The classifier of Kehling & Cano: dense layers with ReLU, a softmax output, Adam, early stopping.
+
+    Attributes:
+        hidden: Units of each hidden layer; empty: a linear classifier.
+        lr: Adam's learning rate.
+        batch: Frames in a batch.
+        max_epochs: Largest number of passes over the training part.
+        patience: Epochs without a better validation accuracy after which a member stops.
+        dropout: Probability of dropping a hidden unit in training.
+    """
+
+    of_frames: ClassVar[bool] = True
+
+    hidden: list[Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: [128])
+    lr: Positive = 1e-3
+    batch: int = Field(64, ge=1)
+    max_epochs: int = Field(200, ge=1)
+    patience: int = Field(50, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    scaling: Scaling = "kehling"
+
+
+# Name of a solver -> its settings, which params.yaml may change below `probe:`.
+SOLVERS: dict[str, type[ProbeSettings]] = {
+    "logistic": LogisticSettings,
+    "mlp": MlpSettings,
+}
+
+# Name of a protocol -> its solver and what it sets there; the rest is the solver's own default, whatever params.yaml says.
+PROTOCOLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "kehling": ("mlp", {}),
+}
+
+
+def solver_of(probe: str) -> str:
+    """The solver of a probe, which is a solver's own name or that of a protocol."""
+    return PROTOCOLS[probe][0] if probe in PROTOCOLS else probe
+
+
+def solver_module(probe: str) -> str:
+    """The module that holds a probe's solver."""
+    return f"benchmark.probes.{solver_of(_known(probe))}"
+
+
+def protocol_settings(probe: str) -> ProbeSettings:
+    """The settings of a protocol."""
+    solver, settings = PROTOCOLS[probe]
+    return SOLVERS[solver](**settings)
+
+
+def _known(probe: str) -> str:
+    if probe not in SOLVERS and probe not in PROTOCOLS:
+        raise ValueError(f"{probe!r} is not a probe; use one of {', '.join([*SOLVERS, *PROTOCOLS])}")
+    return probe
+
+
+ProbeName = Annotated[str, AfterValidator(_known)]

@@ -1,0 +1,62 @@
+"""The solvers by name, and what each is asked and answers: a fit of all folds at once."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+
+from benchmark.config.schema_probe import SOLVERS, ProbeSettings, solver_module, solver_of
+from benchmark.metrics.folds import Split
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a solver is asked. Items are frames or clip vectors, the rows of the features.
+
+    Attributes:
+        kind: What the labels are.
+        labels: Of the n items: (n,) int classes; (n, C) of 0 and 1 (multilabel); (n, D) float targets (regression).
+        splits: K folds over items.
+        n_classes: C, or D.
+        score: Maps a fold and the answers (n_valid, C) of its validation items to a score; higher is better.
+        clip: (n,) int64, the clip of each item, ascending.
+        seed: Of everything random.
+    """
+
+    kind: Literal["multiclass", "multilabel", "regression"]
+    labels: np.ndarray
+    splits: Sequence[Split]
+    n_classes: int
+    score: Callable[[int, np.ndarray], float]
+    clip: np.ndarray
+    seed: int = 0
+
+
+class Fit(Protocol):
+    """One model a fold."""
+
+    def posterior(self, fold: int, features: torch.Tensor) -> np.ndarray:
+        """Answer for features (n, F): (n, C) float64 posteriors (or values) by the model of one fold."""
+
+    def choices(self) -> list[dict[str, Any]]:
+        """What each fold's validation part chose, for its record."""
+
+
+Solve = Callable[[torch.Tensor, Question, Any], Fit]
+
+
+def solver(probe: str) -> Solve:
+    """The function that fits a probe: features (n, F), which it may overwrite, a question and settings to a fit.
+
+    Raises:
+        ValueError: there is no such probe.
+    """
+    return importlib.import_module(solver_module(probe)).solve
+
+
+def default_settings(probe: str) -> ProbeSettings:
+    """A solver's settings where nobody has set any."""
+    return SOLVERS[solver_of(probe)]()

@@ -12,6 +12,7 @@ from benchmark.embeddings.base import pool
 from benchmark.engine.items import TaskItems
 from benchmark.metrics.classification import chance_level, majority_rate
 from benchmark.metrics.folds import Split
+from benchmark.metrics.intervals import bootstrap_interval
 from benchmark.metrics.summary import summarise
 from benchmark.probes.data import FrameTable
 from benchmark.probes.run import ProbeResult, run_probe
@@ -117,7 +118,7 @@ def score_run(view: StoreView, run: RunInput) -> RunOutput:
     result = probe(False)
     shuffled = probe(True) if run.control else None
     fields = {
-        "scores": _scores(result),
+        "scores": _with_intervals(_scores(result), result, labels, [run.groups[i] for i in kept], run.seed),
         "shuffled": _scores(shuffled) if shuffled else None,
         "chance": chance_level(run.metrics[0], labels, splits, len(run.classes)),
         "majority": majority_rate(labels, splits) if run.metrics[0] == "accuracy" else None,
@@ -137,6 +138,18 @@ def _scores(result: ProbeResult) -> dict[str, dict[str, dict[str, Any]]]:
             values = [float(value) if np.isfinite(value) else None for value in folds]
             scored[level][name] = {"folds": values, "mean": summary.mean, "std": summary.std}
     return scored
+
+
+def _with_intervals(
+    scores: dict[str, dict[str, dict[str, Any]]], result: ProbeResult, labels: np.ndarray, groups: Sequence, seed: int
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """The scores with the 95 % intervals of files; of frames no answers are kept."""
+    answers = result.predictions
+    group = np.array([str(name) for name in groups])[answers.clip]
+    for name, score in scores.get("file", {}).items():
+        ends = bootstrap_interval(name, labels[answers.clip], answers.posterior, answers.fold, group, seed)
+        score["interval"] = None if score["mean"] is None else ends
+    return scores
 
 
 def _renumber(split: Split, kept: Sequence[int], n: int) -> Split:

@@ -50,13 +50,17 @@ def macro_f1(truth: np.ndarray, posterior: np.ndarray) -> float:
     return float(np.mean(2 * np.diag(counts)[occurring] / both[occurring]))
 
 
-def top_k_accuracy(truth: np.ndarray, posterior: np.ndarray, k: int) -> float:
-    """Part of the items whose class is among the k most probable (of equals the first, as in `accuracy`)."""
+def is_top_k(truth: np.ndarray, posterior: np.ndarray, k: int) -> np.ndarray:
+    """(n,) bool: is the class among the k most probable (of equals the first, as in `accuracy`)?"""
     truth = np.asarray(truth)
     own = posterior[np.arange(len(truth)), truth][:, None]
     earlier = np.arange(posterior.shape[1]) < truth[:, None]
-    rank = (posterior > own).sum(1) + ((posterior == own) & earlier).sum(1)
-    return float(np.mean(rank < k))
+    return (posterior > own).sum(1) + ((posterior == own) & earlier).sum(1) < k
+
+
+def top_k_accuracy(truth: np.ndarray, posterior: np.ndarray, k: int) -> float:
+    """Part of the items whose class is among the k most probable."""
+    return float(np.mean(is_top_k(truth, posterior, k)))
 
 
 def top_3_accuracy(truth: np.ndarray, posterior: np.ndarray) -> float:

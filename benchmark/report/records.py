@@ -26,11 +26,16 @@ class _Strict(BaseModel):
 
 
 class Score(_Strict):
-    """One metric over K folds. Mean and std (ddof = 1) are null where they are not defined; `reason` says why."""
+    """One metric over K folds. Mean and std (ddof = 1) are null where they are not defined; `reason` says why.
+
+    `interval` holds the mean with 95 % probability where other groups are drawn for the test, see
+    `benchmark.metrics.intervals`; null where it is not known.
+    """
 
     folds: list[FiniteFloat | None]
     mean: FiniteFloat | None
     std: FiniteFloat | None
+    interval: tuple[FiniteFloat, FiniteFloat] | None = None
     reason: str | None = None
 
     @model_validator(mode="before")

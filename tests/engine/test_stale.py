@@ -308,6 +308,7 @@ def test_the_settings_of_another_probe_cost_its_runs_alone(bench):
         ("benchmark.probes.run", ({}, RUNS)),
         ("benchmark.metrics.classification", ({}, RUNS)),
         ("benchmark.metrics.folds", ({}, RUNS)),
+        ("benchmark.metrics.intervals", ({}, RUNS)),
         ("benchmark.metrics.allocate", ({}, RUNS)),
         ("benchmark.engine.splits", ({}, RUNS)),
         ("benchmark.engine.items", ({}, RUNS)),
@@ -616,6 +617,11 @@ def test_clips_that_cannot_be_read_are_listed_and_counted(bench):
     clips = read_record(bench.path("tones0", "mfcc0")).clips
     assert clips.used == 29
     assert [(clip.id, "empty" in clip.reason) for clip in clips.lost] == [("class0/00.wav", True)]
+
+
+def test_files_have_an_interval_around_their_mean(bench):
+    score = read_record(bench.path("tones0", "mfcc0")).scores["file"]["macro_f1"]
+    assert score.interval[0] < score.mean < score.interval[1]
 
 
 def test_what_killed_processes_left_is_removed_and_the_rest_is_not(bench):

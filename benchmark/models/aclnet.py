@@ -77,11 +77,15 @@ class AclNet(Freezable):
 
     def maps(self, x: Tensor) -> Tensor:
         """Waveforms (B, samples) to maps (B, 512, 2, samples / 5120)."""
-        return self.HLF(self.LLF(x.unsqueeze(1)).unsqueeze(1))
+        return self.HLF(self.stem(x))
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Waveforms (B, samples) to the mean of the last maps, (B, 512)."""
-        return self.maps(x).mean(dim=(2, 3))
+    def stem(self, x: Tensor) -> Tensor:
+        """Waveforms (B, samples) to what the two convolutions on them make, an image (B, 1, rows, columns)."""
+        return self.LLF(x.unsqueeze(1)).unsqueeze(1)
+
+    def rest(self, x: Tensor) -> Tensor:
+        """That image to the mean of the last maps, (B, 512)."""
+        return self.HLF(x).mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         """Waveforms (B, samples) to scores (B, classes), not negative: the port ends in a ReLU."""

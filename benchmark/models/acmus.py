@@ -48,9 +48,13 @@ class Acmus(Freezable):
             x = self.dropout2d(functional.max_pool2d(functional.relu(conv(x)), 2))
         return functional.relu(self.convs[3](x)).amax(dim=(2, 3))
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Patches (B, frames, bands) to the dense layer, (B, 64)."""
-        return functional.relu(self.dense(self.dropout2d(self.maxima(x))))
+    def stem(self, x: Tensor) -> Tensor:
+        """Patches (B, frames, bands) to the maxima of the last maps, (B, 128)."""
+        return self.maxima(x)
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Those maxima to the dense layer, (B, 64)."""
+        return functional.relu(self.dense(self.dropout2d(x)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Patches (B, frames, bands) to logits (B, classes)."""

@@ -43,12 +43,15 @@ class AENet(Freezable):
         """The convolutions."""
         return self.conv1a, self.conv1b, self.conv2a, self.conv2b
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Patches (B, 3, frames, bands) to the last hidden layer, (B, hidden)."""
+    def stem(self, x: Tensor) -> Tensor:
+        """Patches (B, 3, frames, bands) to the flattened maps of the last convolution."""
         x = functional.relu(self.conv1b(functional.relu(self.conv1a(x))))
         x = functional.max_pool2d(x, (1, 2))
         x = functional.relu(self.conv2b(functional.relu(self.conv2a(x))))
-        x = functional.max_pool2d(x, 2).flatten(1)
+        return functional.max_pool2d(x, 2).flatten(1)
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Those maps to the last hidden layer, (B, hidden)."""
         return functional.relu(self.fc6(functional.relu(self.fc5(x))))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -30,9 +30,13 @@ class Dnn(Freezable):
         """The hidden layer, the only one before the output."""
         return (self.hidden,)
 
-    def embed(self, x: Tensor) -> Tensor:
+    def stem(self, x: Tensor) -> Tensor:
         """Patches (B, frames, bands) to the hidden layer, (B, 128)."""
         return self.hidden(x)
+
+    def rest(self, x: Tensor) -> Tensor:
+        """The hidden layer as it is."""
+        return x
 
     def forward(self, x: Tensor) -> Tensor:
         """Patches (B, frames, bands) to logits (B, classes)."""

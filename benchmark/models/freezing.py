@@ -2,13 +2,14 @@
 
 FZ: everything is fixed, only a head behind the read-out learns. IN: what the network names as its intermediate point is
 fixed, the rest learns. FT: nothing is fixed. Fixed layers stay in evaluation mode whatever `train` is told, so that
-neither dropout nor the running statistics of batch normalisation move in them.
+neither dropout nor the running statistics of batch normalisation move in them. So what they give for an input is always
+the same, and training at IN needs it once: `stem` ends where IN ends, `rest` goes on from there to the read-out.
 """
 
 import abc
 from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 FREEZING_POINTS = ("FZ", "IN", "FT")
 
@@ -23,6 +24,18 @@ class Freezable(nn.Module, abc.ABC):
     @abc.abstractmethod
     def intermediate(self) -> Sequence[nn.Module]:
         """The parts that the intermediate point IN fixes."""
+
+    @abc.abstractmethod
+    def stem(self, x: Tensor) -> Tensor:
+        """Inputs to what the parts of `intermediate` make of them."""
+
+    @abc.abstractmethod
+    def rest(self, x: Tensor) -> Tensor:
+        """What `stem` gives to the read-out, (B, dim)."""
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Inputs to the read-out, (B, dim)."""
+        return self.rest(self.stem(x))
 
     def freeze(self, point: str) -> None:
         """Fix the parameters up to `point`, one of FZ, IN, FT, and release all others.

@@ -102,8 +102,8 @@ class GatedCnn(Freezable):
         """The convolutions."""
         return self.blocks, self.conv
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Log-mel (B, T, 64) to the gated recurrent states, (B, T / 8, 256); (B, T, 256) for detection."""
+    def stem(self, x: Tensor) -> Tensor:
+        """Log-mel (B, T, 64) to the maps of the last convolution, (B, T / 8, 256); (B, T, 256) for detection."""
         x = x.unsqueeze(1)
         for index, block in enumerate(self.blocks):
             x = block(x)
@@ -111,7 +111,10 @@ class GatedCnn(Freezable):
                 x = functional.max_pool2d(x, (self.pool, 2))
         x = functional.max_pool2d(x, (1, 2))
         x = functional.max_pool2d(functional.relu(self.conv(x)), (1, 4))
-        x = x.squeeze(-1).transpose(1, 2)
+        return x.squeeze(-1).transpose(1, 2)
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Those maps to the gated recurrent states, of the same shape."""
         return self.linear(x) * self.gate(x)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -82,9 +82,10 @@ class Ina(Freezable):
 
     Args:
         model: `sm`, `smn` or `gender`.
+        classes: outputs, those of the original by default.
     """
 
-    def __init__(self, model: str):
+    def __init__(self, model: str, classes: int | None = None):
         super().__init__()
         self.design = design = DESIGNS[model]
         channels = pairwise((1, *design.channels))
@@ -96,7 +97,8 @@ class Ina(Freezable):
         self.dense = nn.ModuleList(nn.Linear(i, o) for i, o in sizes)
         self.dense_norms = nn.ModuleList(nn.BatchNorm1d(design.hidden, **_BATCH_NORM) for _ in self.dense)
         self.dropouts = nn.ModuleList(nn.Dropout(rate) for rate in _DROPOUTS)
-        self.output = nn.Linear(design.hidden, len(design.classes))
+        self.output = nn.Linear(design.hidden, classes or len(design.classes))
+        self.dim = design.hidden
 
     def intermediate(self) -> Sequence[nn.Module]:
         """The convolutions with their normalisation."""
@@ -121,9 +123,13 @@ class Ina(Freezable):
             x = torch.relu(norm(dense(x if i == 0 else self.dropouts[i - 1](x))))
         return x
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Patches (B, 1, 68, bands) to the last hidden layer, (B, hidden)."""
-        return self.hidden(self.maps(x))
+    def stem(self, x: Tensor) -> Tensor:
+        """Patches (B, 1, 68, bands) to the pooled maps of the last convolution, (B, 256)."""
+        return self.maps(x)
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Those maps to the last hidden layer, (B, hidden)."""
+        return self.hidden(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Patches (B, 1, 68, bands) to logits (B, classes)."""

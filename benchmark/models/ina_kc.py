@@ -54,17 +54,16 @@ class InaKc(Freezable):
         """The four convolutions."""
         return self.conv1, self.conv2, self.conv3, self.conv4
 
-    def maps(self, x: Tensor) -> Tensor:
-        """Patches (B, 68, bands) to the flattened maps, (B, 256 * width)."""
+    def stem(self, x: Tensor) -> Tensor:
+        """Patches (B, 68, bands) to the flattened maps of the last convolution, (B, 256 * width)."""
         x = self.pool1(self.conv1(x.unsqueeze(1)))
         x = self.conv3(self.conv2(x))
         # Keras' "same" pool: an odd axis gets its padding behind only.
         x = functional.max_pool2d(x, 2, ceil_mode=True)
         return self.pool4(self.conv4(x)).flatten(1)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Patches (B, 68, bands) to the last hidden layer, (B, 512)."""
-        x = self.maps(x)
+    def rest(self, x: Tensor) -> Tensor:
+        """Those maps to the last hidden layer, (B, 512)."""
         for index, layer in enumerate(self.dense):
             x = layer(x if index == 0 else self.dropouts[index - 1](x))
         return x

@@ -49,9 +49,13 @@ class JazzSolo(Freezable):
                 x = self.dropout2d(functional.max_pool2d(x, 3))
         return x.amax(dim=(2, 3))
 
-    def embed(self, x: Tensor) -> Tensor:
+    def stem(self, x: Tensor) -> Tensor:
         """Inputs (B, bands, frames) to the dense layer, (B, 1024)."""
         return functional.relu(self.dense(self.maxima(x)))
+
+    def rest(self, x: Tensor) -> Tensor:
+        """The dense layer as it is."""
+        return x
 
     def forward(self, x: Tensor) -> Tensor:
         """Inputs (B, bands, frames) to logits (B, classes)."""

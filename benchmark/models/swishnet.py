@@ -95,21 +95,29 @@ class SwishNet(Freezable):
         """Blocks 1 to 4, the first half."""
         return self.block1, self.block2, self.block3, self.block4
 
-    def maps(self, x: Tensor) -> Tensor:
-        """Inputs (B, inputs, T) to the concatenated maps of blocks 5 to 8, (B, 40 * width, T)."""
+    def stem(self, x: Tensor) -> Tensor:
+        """Inputs (B, inputs, T) to the sum behind block 4, (B, 8 * width, T)."""
         drop = self.dropout
         r2 = drop(self.block2(drop(self.block1(x))))
         r3 = drop(self.block3(r2)) + r2
-        r4 = drop(self.block4(r3)) + r3
+        return drop(self.block4(r3)) + r3
+
+    def late_maps(self, r4: Tensor) -> Tensor:
+        """What `stem` gives to the concatenated maps of blocks 5 to 8, (B, 40 * width, T)."""
+        drop = self.dropout
         a = drop(self.block5(r4))
         r5 = a + r4
         b = drop(self.block6(r5))
         c = drop(self.block7(b + r5))
         return torch.cat([a, b, c, drop(self.block8(c))], dim=1)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Inputs (B, inputs, T) to the time average of the concatenated maps, (B, 40 * width)."""
-        return self.maps(x).mean(dim=-1)
+    def maps(self, x: Tensor) -> Tensor:
+        """Inputs (B, inputs, T) to the concatenated maps of blocks 5 to 8, (B, 40 * width, T)."""
+        return self.late_maps(self.stem(x))
+
+    def rest(self, x: Tensor) -> Tensor:
+        """What `stem` gives to the time average of the concatenated maps, (B, 40 * width)."""
+        return self.late_maps(x).mean(dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Inputs (B, inputs, T) to logits (B, classes): the time average of the output layer."""

@@ -45,10 +45,13 @@ class VggLike(Freezable):
         """The first two convolutions."""
         return (self.early,)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Patches (B, frames, bands) to the last hidden layer, (B, 64)."""
-        maps = self.late(self.early(x.transpose(-2, -1).unsqueeze(1)))
-        return self.dense2(self.dropout(self.dense1(maps)))
+    def stem(self, x: Tensor) -> Tensor:
+        """Patches (B, frames, bands) to the maps of the second convolution, pooled, (B, 32, bands // 3, frames // 3)."""
+        return self.early(x.transpose(-2, -1).unsqueeze(1))
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Those maps to the last hidden layer, (B, 64)."""
+        return self.dense2(self.dropout(self.dense1(self.late(x))))
 
     def forward(self, x: Tensor) -> Tensor:
         """Patches (B, frames, bands) to logits (B, classes)."""

@@ -69,8 +69,8 @@ def test_swishnet_hears_the_past_only_and_no_more_than_its_context(dilations, co
 
 
 def test_ina_maps_have_the_published_shapes():
-    assert InaKc().eval().maps(torch.randn(2, 68, 21)).shape == (2, 256)
-    assert InaKc(bands=128).eval().maps(torch.randn(2, 68, 128)).shape == (2, 6_912)
+    assert InaKc().eval().stem(torch.randn(2, 68, 21)).shape == (2, 256)
+    assert InaKc(bands=128).eval().stem(torch.randn(2, 68, 128)).shape == (2, 6_912)
 
 
 FIXED_AT_IN = {
@@ -111,3 +111,17 @@ def test_statistics_of_fixed_layers_stay(name):
 def test_other_freezing_points_are_refused():
     with pytest.raises(ValueError, match=", ".join(FREEZING_POINTS)):
         Dnn().freeze("frozen")
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_fixed_stem_gives_the_same_in_training_and_alone(name):
+    """Training at the intermediate point runs the stem once and goes on from what it gave."""
+    make, shape, _ = NETS[name]
+    torch.manual_seed(0)
+    net = make()
+    net.freeze("IN")
+    x = torch.randn(4, *shape)
+    with torch.no_grad():
+        once = net.train().stem(x)
+        assert torch.equal(once, net.eval().stem(x))
+        assert torch.equal(net.rest(once), net.embed(x))

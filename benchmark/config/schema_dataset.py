@@ -97,21 +97,44 @@ class SourceConfig(Schema):
 
 
 class SidecarConfig(Schema):
-    """A small text file beside each sound."""
+    """A small file beside each sound."""
 
     suffix: str = Field(description="instead of the sound's, with its dot")
     replace: dict[str, str] = Field(
         default_factory=dict, description="text in the sound's path -> text in the sidecar's"
     )
-    format: Literal["lines", "json"] = Field("lines", description="lines: a list; json: its keys are fields")
-    field: str = Field("label", description="lines: the field that holds them")
+    format: Literal["lines", "json", "events"] = Field(
+        "lines", description="lines: a list; json: its keys are fields; events: start, end and label, tab-separated"
+    )
+    field: str = Field("label", description="lines, events: the field that holds them")
     take: int | None = Field(None, gt=0, description="lines: only so many letters of each")
 
 
+class SiblingsConfig(Schema):
+    """Files that lie beside each sound and whose full names cannot be told from its own."""
+
+    glob: str = Field(description="of their names; may hold {field}s")
+    exclude: list[str] = Field(default_factory=list, description="globs of names; may hold {field}s")
+    fields: list[str] = Field(min_length=1, description="one a file, in the order of their names")
+
+
+class SubmixesConfig(Schema):
+    """Stems of a track by MIDI program, as the YAML file beside it tells (Slakh2100)."""
+
+    file: str = Field(description="with `stems`: a mapping of stem -> is_drum, program_num; may hold {field}s")
+    path: str = Field(description="where a {stem} is; may hold {field}s")
+    sources: dict[str, Annotated[str, StringConstraints(pattern=r"^(\d+-\d+|drums|rest)$")]] = Field(
+        min_length=1, description="source -> its programs as first-last, or drums, or the rest"
+    )
+
+
 class ItemsConfig(Schema):
-    """Some rows: the files that a glob finds, or the rows of a table."""
+    """Some rows: the files that a glob finds, the rows of a table, or the clips of a task in the format of HEAR 2021."""
 
     glob: list[str] = Field(default_factory=list, description="below the dataset's folder; `**` for any depth")
+    hear: str | None = Field(
+        None, description="glob of folders with task_metadata.json, as hear-preprocess writes them"
+    )
     exclude: list[str] = Field(default_factory=list)
     table: str | None = Field(None, description="csv, tsv, json or jsonl (or a glob of them), a row a clip")
     columns: list[str] | None = Field(None, description="table: names of its columns, where it has no header")
@@ -123,8 +146,12 @@ class ItemsConfig(Schema):
     unmatched: Literal["error", "skip"] = Field(
         "error", description="what to do with paths that path_regex does not fit"
     )
-    fields: dict[str, str] = Field(default_factory=dict, description="further fields; may hold {other} fields")
+    fields: dict[str, str | list[str]] = Field(
+        default_factory=dict, description="further fields; may hold {other} fields"
+    )
     sidecar: SidecarConfig | None = None
+    siblings: SiblingsConfig | None = None
+    submixes: SubmixesConfig | None = None
     slice_s: float | None = Field(None, gt=0, description="cut each file into clips of this length")
     hop_s: float | None = Field(
         None, gt=0, description="slice_s: from one clip's start to the next; slice_s by default"
@@ -139,9 +166,18 @@ class ItemsConfig(Schema):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "ItemsConfig":
-        if bool(self.glob) == (self.table is not None):
-            raise ValueError("give `glob` or `table`, and not both")
+        if sum((bool(self.glob), self.table is not None, self.hear is not None)) != 1:
+            raise ValueError("give exactly one of glob, table, hear")
         return self
+
+
+class LongConfig(Schema):
+    """A table with a row a clip and class. Classes that it does not have for a clip are unknown."""
+
+    field: str = Field("label", description="becomes a mapping of class -> 0 or 1")
+    label: str = Field(description="column with the class")
+    value: str = Field(description="column with a number")
+    positive_at: float = Field(0.5, description="the class is there from this value on")
 
 
 class TableConfig(Schema):
@@ -153,6 +189,7 @@ class TableConfig(Schema):
     match: str = Field(description="{column}s of the table, to be compared with `with`")
     with_: str = Field("{path}", alias="with", description="{field}s of the row")
     fields: dict[str, str] | None = Field(None, description="field -> column; every column by default")
+    long: LongConfig | None = Field(None, description="several rows a clip, one a class; adds no other field")
     missing: Literal["error", "keep", "drop"] = Field("error", description="what to do with rows that it does not have")
 
 
@@ -177,6 +214,27 @@ class SplitListsConfig(Schema):
     lists: dict[str, str] = Field(min_length=1, description="part -> file with the list")
     base: str = Field("", description="folder that the paths in the lists are relative to")
     rest: str | None = Field(None, description="part of the files in no list; they are left out if it is not given")
+
+
+class MakeConfig(Schema):
+    """Mixtures that are made from published lists, once the sounds are here: `<to>/<part>/{mix,s1,s2}/<id>.wav`."""
+
+    recipe: Literal["wsj0-mix", "librimix"]
+    lists: dict[str, str] = Field(min_length=1, description="part -> the list, below the dataset's folder")
+    audio: str = Field(".", description="folder that the paths in the lists are relative to")
+    levels: list[str] = Field(default_factory=list, description="wsj0-mix: tables of utterance -> active speech level")
+    noise: str | None = Field(None, description="librimix: folder of the noise; speech alone if it is not given")
+    rate: Literal[8000, 16000] = Field(8000, description="Hz of the mixtures")
+    length: Literal["min", "max"] = Field("min", description="cut to the shortest source, or padded to the longest")
+    to: str = "mixtures"
+
+    @model_validator(mode="after")
+    def _of_the_recipe(self) -> "MakeConfig":
+        if (self.recipe == "wsj0-mix") != bool(self.levels):
+            raise ValueError("`levels` belongs to wsj0-mix, which needs it")
+        if self.noise is not None and self.recipe != "librimix":
+            raise ValueError("`noise` belongs to librimix")
+        return self
 
 
 class ExpectConfig(Schema):
@@ -220,6 +278,14 @@ class DatasetConfig(Schema):
     start: str | None = Field("start", description="field with the beginning of a clip in its file, in seconds")
     end: str | None = Field("end", description="field with its end, in seconds")
 
+    lists: dict[str, str] = Field(
+        default_factory=dict, description="field whose text is a list -> the mark between its entries"
+    )
+    mixture: Literal["file", "sum"] = Field(
+        "file", description="separation: the clip's file is the mixture, or the sum of its stems is"
+    )
+
+    make: MakeConfig | None = None
     items: list[ItemsConfig] = Field(default_factory=list)
     tables: list[TableConfig] = Field(default_factory=list)
     split_lists: SplitListsConfig | None = None
@@ -259,6 +325,8 @@ class DatasetConfig(Schema):
             raise ValueError("sources need `items`, which says how files become clips")
         if self.items and not (self.sources or self.folder):
             raise ValueError("`items` goes with `sources` or `folder`; a csv says itself which clips there are")
+        if self.make and not self.sources:
+            raise ValueError("`make` goes with `sources`, from which the mixtures are made")
         if not self.items and (self.tables or self.split_lists):
             raise ValueError("`tables` and `split_lists` go with `items`")
         if self.expect.classes is not None and self.label is None and self.folder is None:

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+# Opens the names of fields that hold the path of a stem (`file.wav`, `file.wav#channel=1`, `file.mp4#stream=4`), below the
+# dataset's folder, or a list of paths whose sum it is.
+STEM = "stem_"
+
 
 @dataclass(frozen=True)
 class Clip:

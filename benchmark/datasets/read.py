@@ -4,13 +4,14 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from benchmark.audio.io import EXTENSIONS
-from benchmark.config.schema_dataset import DatasetConfig
-from benchmark.datasets.clips import Clip
+from benchmark.config.schema_dataset import DatasetConfig, ItemsConfig
+from benchmark.datasets.clips import STEM, Clip
+from benchmark.datasets.hear_tasks import METADATA
 from benchmark.datasets.places import MARKER, audio_folder, root_folder
 from benchmark.datasets.rows import FileRow, apply_lists, join_table, make_rows
 from benchmark.datasets.tables import column_names, read_table
@@ -39,7 +40,9 @@ def read_dataset(config: DatasetConfig, data_root: Path) -> list[Clip]:
         raise UserError(f"{config.name}: is not here yet; run `leveret download`")
     root = root_folder(config, data_root)
     if config.items:
-        clips = _described(config, root)
+        clips = _described(config, root, config.items)
+    elif config.folder is not None and (root / METADATA).is_file():
+        clips = _described(config, root, [ItemsConfig(hear=".")])
     elif config.folder is not None:
         clips = _from_folder(config, root)
     else:
@@ -107,10 +110,10 @@ def _from_csv(config: DatasetConfig, table: Path) -> list[Clip]:
     return _to_clips(config, rows, table.parent, where)
 
 
-def _described(config: DatasetConfig, root: Path) -> list[Clip]:
+def _described(config: DatasetConfig, root: Path, entries: Sequence[ItemsConfig]) -> list[Clip]:
     tree = _tree(root, f"{config.name}: dataset")
     rows: list[FileRow] = []
-    for number, items in enumerate(config.items):
+    for number, items in enumerate(entries):
         rows += make_rows(items, tree, f"{config.name}: items.{number}")
     rows = _dropped(config, rows)
     for number, table in enumerate(config.tables):
@@ -121,7 +124,15 @@ def _described(config: DatasetConfig, root: Path) -> list[Clip]:
         raise UserError(f"{config.name}: items: nothing is left; compare the description with the files in {root}")
     absent = [row.path for row in rows if row.path not in tree]
     _refuse_absent(absent, len(rows), config.name, f"paths are below {root}")
+    stems = [path for row in rows for path in _stem_files(row)]
+    _refuse_absent([path for path in stems if path not in tree], len(stems), config.name, f"stems are below {root}")
     return _to_clips(config, rows, root, config.name)
+
+
+def _stem_files(row: FileRow) -> list[str]:
+    """Files of the row's stems, without `#channel=1` and the like."""
+    values = [value for name, value in row.fields.items() if name.startswith(STEM)]
+    return [path.partition("#")[0] for value in values for path in ([value] if isinstance(value, str) else value)]
 
 
 def _tree(root: Path, where: str) -> Tree:
@@ -138,6 +149,7 @@ def _dropped(config: DatasetConfig, rows: list[FileRow]) -> list[FileRow]:
 
 
 def _to_clips(config: DatasetConfig, rows: list[FileRow], root: Path, where: str) -> list[Clip]:
+    rows = [_with_lists(row, config.lists) for row in rows]
     names = column_names([row.fields for row in rows])
     column = {key: _require(getattr(config, key), key, names, config, where) for key in _DEFAULTS}
     starts, ends = (_seconds(rows, column[key], where) for key in ("start", "end"))
@@ -159,6 +171,16 @@ def _to_clips(config: DatasetConfig, rows: list[FileRow], root: Path, where: str
         group, split = (_text(row.fields.get(column[key])) if column[key] else None for key in ("group", "split"))
         clips.append(Clip(name, root / row.path, start, end, row.fields, group, split))
     return sorted(clips, key=lambda clip: clip.id)
+
+
+def _with_lists(row: FileRow, marks: Mapping[str, str]) -> FileRow:
+    """The row with its lists taken apart."""
+    parts = {
+        name: [part.strip() for part in row.fields[name].split(mark) if part.strip()]
+        for name, mark in marks.items()
+        if isinstance(row.fields.get(name), str)
+    }
+    return row.having(parts) if parts else row
 
 
 def _require(name: str | None, key: str, names: Sequence[str], config: DatasetConfig, where: str) -> str | None:

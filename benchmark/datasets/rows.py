@@ -8,9 +8,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from benchmark.audio.io import probe
-from benchmark.config.schema_dataset import ItemsConfig, SidecarConfig, SplitListsConfig, TableConfig
+from benchmark.config.schema_dataset import ItemsConfig, LongConfig, SidecarConfig, SplitListsConfig, TableConfig
+from benchmark.datasets.hear_tasks import hear_clips
+from benchmark.datasets.stems import sibling_fields, submix_fields
 from benchmark.datasets.tables import column_names, plain_value, read_table
-from benchmark.datasets.tree import Tree
+from benchmark.datasets.templates import fill
+from benchmark.datasets.tree import FOREIGN, Tree
 from benchmark.errors import ClipError, UserError
 
 
@@ -22,9 +25,14 @@ class FileRow:
     fields: dict[str, Any]
 
     def known(self) -> dict[str, Any]:
-        """The fields, and what the path says by itself: `path`, `name`, `stem`, `folder` (the innermost)."""
+        """The fields, and what the path says by itself: `path`, `name`, `stem`, `folder` (the innermost), `dir` (all)."""
         path = PurePosixPath(self.path)
-        return {"path": self.path, "name": path.name, "stem": path.stem, "folder": path.parent.name, **self.fields}
+        said = {"name": path.name, "stem": path.stem, "folder": path.parent.name, "dir": str(path.parent)}
+        return {"path": self.path, **said, **self.fields}
+
+    def having(self, more: Mapping[str, Any]) -> "FileRow":
+        """The row with more fields."""
+        return FileRow(self.path, {**self.fields, **more})
 
 
 def make_rows(items: ItemsConfig, tree: Tree, where: str) -> list[FileRow]:
@@ -33,11 +41,18 @@ def make_rows(items: ItemsConfig, tree: Tree, where: str) -> list[FileRow]:
     Raises:
         UserError: the glob finds nothing, a path does not fit its expression, or a table or a sidecar is wrong.
     """
-    rows = _from_table(items, tree, where) if items.table else _from_glob(items, tree, where)
+    if items.hear is not None:
+        rows = [FileRow(path, fields) for path, fields in hear_clips(items.hear, tree, where)]
+    else:
+        rows = _from_table(items, tree, where) if items.table else _from_glob(items, tree, where)
     if items.path_regex:
         rows = _search(rows, items, where)
     if items.sidecar:
-        rows = [FileRow(row.path, {**row.fields, **_sidecar(row, items.sidecar, tree, where)}) for row in rows]
+        rows = [row.having(_sidecar(row, items.sidecar, tree, where)) for row in rows]
+    if items.siblings:
+        rows = [row.having(sibling_fields(row.path, row.known(), items.siblings, tree, where)) for row in rows]
+    if items.submixes:
+        rows = [row.having(submix_fields(row.known(), items.submixes, tree, where)) for row in rows]
     if items.fields:
         rows = [_with_fields(row, items.fields, where) for row in rows]
     if items.slice_s:
@@ -58,20 +73,23 @@ def join_table(rows: list[FileRow], table: TableConfig, tree: Tree, where: str) 
     ]
     names = column_names(content)
     wanted = table.fields if table.fields is not None else {name: name for name in names}
-    for column in wanted.values():
+    for column in (table.long.label, table.long.value) if table.long else wanted.values():
         if column not in names:
             raise UserError(f"{where}: {table.file} has no column {column!r}; columns that it has: {', '.join(names)}")
-    by_key: dict[str, dict[str, Any]] = {}
-    for entry in content:
-        key = fill(table.match, entry, f"{where}: match")
-        if key in by_key:
-            raise UserError(f"{where}: {table.file} has {key!r} twice; choose `match` so that each row is one")
-        by_key[key] = {field: entry.get(column, "") for field, column in wanted.items()}
+    if table.long:
+        by_key = _long(content, table.long, table.match, f"{where}: {table.file}")
+    else:
+        by_key = {}
+        for entry in content:
+            key = fill(table.match, entry, f"{where}: match")
+            if key in by_key:
+                raise UserError(f"{where}: {table.file} has {key!r} twice; choose `match` so that each row is one")
+            by_key[key] = {field: entry.get(column, "") for field, column in wanted.items()}
     joined, lacking = [], []
     for row in rows:
         found = by_key.get(fill(table.with_, row.known(), f"{where}: with"))
         if found is not None:
-            joined.append(FileRow(row.path, {**row.fields, **found}))
+            joined.append(row.having(found))
         elif table.missing == "keep":
             joined.append(row)
         else:
@@ -104,25 +122,23 @@ def apply_lists(rows: list[FileRow], config: SplitListsConfig, field: str, tree:
     ]
 
 
-def fill(template: str, fields: Mapping[str, Any], where: str) -> str:
-    """`template` with each {field} replaced by its value; lists are joined by commas.
-
-    Raises:
-        UserError: a field is not known.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name not in fields:
-            raise UserError(f"{where}: {template!r}: no field {name!r}; fields: {', '.join(map(str, fields))}")
-        found = fields[name]
-        return ",".join(map(str, found)) if isinstance(found, list) else str(found)
-
-    return re.sub(r"\{([^{}]+)\}", value, template)
+def _long(content: list[dict[str, Any]], config: LongConfig, match: str, where: str) -> dict[str, dict[str, Any]]:
+    """Key -> the field with its mapping of class -> 0 or 1."""
+    known: dict[str, dict[str, int]] = {}
+    for entry in content:
+        key, name, text = fill(match, entry, f"{where}: match"), str(entry[config.label]), entry[config.value]
+        try:
+            there = int(float(text) >= config.positive_at)
+        except ValueError:
+            raise UserError(f"{where}: column {config.value!r}: {text!r} is no number; mend the table") from None
+        if known.setdefault(key, {}).setdefault(name, there) != there:
+            raise UserError(f"{where}: says of {key!r} that {name!r} is there and that it is not; mend the table")
+    return {key: {config.field: classes} for key, classes in known.items()}
 
 
 def _from_glob(items: ItemsConfig, tree: Tree, where: str) -> list[FileRow]:
-    files = tree.match(items.glob, items.exclude)
+    foreign = any(glob.lower().endswith(tuple(FOREIGN)) for glob in items.glob)
+    files = tree.match(items.glob, items.exclude, sounds=not foreign)
     if not files:
         raise UserError(f"{where}: no sound matches {', '.join(items.glob)} below {tree.root}; mend `glob`")
     return [FileRow(file, {}) for file in files]
@@ -153,17 +169,20 @@ def _search(rows: list[FileRow], items: ItemsConfig, where: str) -> list[FileRow
     if misfits and items.unmatched == "error":
         raise UserError(f"{where}: path_regex does not fit {_some(misfits, len(rows))}; mend it, or `unmatched: skip`")
     return [
-        FileRow(row.path, {**row.fields, **{name: text or "" for name, text in match.groupdict().items()}})
+        row.having({name: text or "" for name, text in match.groupdict().items()})
         for row, match in matches
         if match is not None
     ]
 
 
-def _with_fields(row: FileRow, templates: Mapping[str, str], where: str) -> FileRow:
-    fields = dict(row.fields)
+def _with_fields(row: FileRow, templates: Mapping[str, str | list[str]], where: str) -> FileRow:
     for name, template in templates.items():
-        fields[name] = fill(template, FileRow(row.path, fields).known(), f"{where}: fields.{name}")
-    return FileRow(row.path, fields)
+        known, place = row.known(), f"{where}: fields.{name}"
+        many = isinstance(template, list)
+        row = row.having(
+            {name: [fill(one, known, place) for one in template] if many else fill(template, known, place)}
+        )
+    return row
 
 
 def _sidecar(row: FileRow, config: SidecarConfig, tree: Tree, where: str) -> dict[str, Any]:
@@ -172,6 +191,8 @@ def _sidecar(row: FileRow, config: SidecarConfig, tree: Tree, where: str) -> dic
         path = path.replace(old, new)
     if config.format == "lines":
         return {config.field: [line[: config.take] for line in _lines(path, tree, where)]}
+    if config.format == "events":
+        return {config.field: _events(_lines(path, tree, where), f"{where}: {path}")}
     try:
         data = json.loads(_text(path, tree, where))
     except json.JSONDecodeError as error:
@@ -179,6 +200,18 @@ def _sidecar(row: FileRow, config: SidecarConfig, tree: Tree, where: str) -> dic
     return (
         {name: plain_value(value) for name, value in data.items()} if isinstance(data, dict) else {config.field: data}
     )
+
+
+def _events(lines: list[str], where: str) -> list[dict[str, Any]]:
+    """Annotated events, in the order of their beginnings."""
+    events = []
+    for number, line in enumerate(lines, 1):
+        try:
+            start, end, label = line.split("\t")
+            events.append({"start": float(start), "end": float(end), "label": label})
+        except ValueError:
+            raise UserError(f"{where}: line {number}: {line!r} is not start, end and label, tab-separated") from None
+    return sorted(events, key=lambda event: (event["start"], event["end"], event["label"]))
 
 
 def _lines(file: str, tree: Tree, where: str) -> list[str]:

@@ -18,6 +18,9 @@ from benchmark.datasets.transfer import Progress
 from benchmark.datasets.unpack import DamagedArchive, is_archive, swap_in, unpack
 from benchmark.errors import UserError
 
+# Which sources the sounds in a folder were made from, while mixtures are being made of them.
+_SPEECH = ".leveret-speech.json"
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -45,7 +48,7 @@ def prepare(
     Args:
         progress: called with the name of a file (or of the dataset, while it is rendered), the bytes (or clips) that
             are done, and all of them; from several threads.
-        seed, scale, workers: for rendered datasets.
+        seed, scale, workers: for rendered datasets; workers also for mixtures that are made here.
         keep_archives: keep what was fetched after it was unpacked.
 
     Raises:
@@ -58,7 +61,7 @@ def prepare(
     with FileLock(place.with_name(f".{config.name}.lock")):
         if config.rendered is not None:
             return _rendered(config, place, progress, seed, scale, workers)
-        return _fetched(config, place, data_root, progress, keep_archives)
+        return _fetched(config, place, data_root, progress, keep_archives, workers)
 
 
 def _local(config: DatasetConfig, data_root: Path) -> Prepared:
@@ -90,21 +93,52 @@ def _rendered(
 
 
 def _fetched(
-    config: DatasetConfig, place: Path, data_root: Path, progress: Progress | None, keep_archives: bool
+    config: DatasetConfig,
+    place: Path,
+    data_root: Path,
+    progress: Progress | None,
+    keep_archives: bool,
+    workers: int,
 ) -> Prepared:
     if _is_made_of(_marker(place), config, data_root):
         return Prepared(place, False)
+    notes: list[str] = []
+    if config.make is None or not _is_made_of(_speech(place), config, data_root, mixtures=False):
+        notes = _fetch_and_unpack(config, place, data_root, progress)
+    if config.make is not None:
+        _mix(config, place, progress, workers)
+    if not keep_archives:
+        shutil.rmtree(archive_folder(config, data_root), ignore_errors=True)
+    return Prepared(place, True, notes)
+
+
+def _fetch_and_unpack(config: DatasetConfig, place: Path, data_root: Path, progress: Progress | None) -> list[str]:
     obtained, notes = fetch_sources(config, data_root, progress)
     part = making_folder(config, data_root)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for one in obtained:
         _install(one, part, place)
-    _write_marker(part, {"sources": [_describe(config, one.source, data_root, one.sha256) for one in obtained]})
+    made_of = {"sources": [_describe(config, one.source, data_root, one.sha256) for one in obtained]}
+    _write_marker(part, made_of, MARKER if config.make is None else _SPEECH)
     swap_in(part, place)
-    if not keep_archives:
-        shutil.rmtree(archive_folder(config, data_root), ignore_errors=True)
-    return Prepared(place, True, notes)
+    return notes
+
+
+def _mix(config: DatasetConfig, place: Path, progress: Progress | None, workers: int) -> None:
+    """Make the mixtures in the dataset's own folder: a person's files can be read only where the links to them lead.
+
+    Until they are whole the folder has no marker, and is not taken for a dataset.
+    """
+    from benchmark.datasets.mixing import make_mixtures
+
+    assert config.make is not None
+    made_of = _speech(place) or {}
+    _write_marker(place, {"sources": made_of["sources"]}, _SPEECH)
+    (place / MARKER).unlink(missing_ok=True)
+    shutil.rmtree(place / config.make.to, ignore_errors=True)
+    make_mixtures(config.make, place, config.name, progress, workers)
+    _write_marker(place, {"sources": made_of["sources"], **_made(config)})
 
 
 def _install(one: Obtained, part: Path, place: Path) -> None:
@@ -161,10 +195,23 @@ def _describe(config: DatasetConfig, source: SourceConfig, data_root: Path, sha2
     return {"origin": content_key(data), "layout": layout, "sha256": sha256, "md5": source.md5, "stamp": stamp}
 
 
-def _is_made_of(marker: dict[str, Any] | None, config: DatasetConfig, data_root: Path) -> bool:
+def _made(config: DatasetConfig) -> dict[str, Any]:
+    """What mixtures are made by."""
+    if config.make is None:
+        return {}
+    return {"make": config.make.model_dump(mode="json"), "code": code_version("benchmark.datasets.mixing")}
+
+
+def _speech(place: Path) -> dict[str, Any] | None:
+    """What the sounds are made of that mixtures are made from; they need not be fetched again for other mixtures."""
+    return _marker(place, _SPEECH) or _marker(place)
+
+
+def _is_made_of(marker: dict[str, Any] | None, config: DatasetConfig, data_root: Path, mixtures: bool = True) -> bool:
     """Whether the dataset with this marker is made of the same files; with the same checksum, addresses may differ."""
     made_of, sources = (marker or {}).get("sources", []), config.sources or []
-    if len(made_of) != len(sources):
+    made = {key: value for key, value in (marker or {}).items() if key != "sources"}
+    if len(made_of) != len(sources) or (mixtures and made != _made(config)):
         return False
     for source, then in zip(sources, made_of, strict=True):
         now = _describe(config, source, data_root, source.sha256)
@@ -177,14 +224,14 @@ def _is_made_of(marker: dict[str, Any] | None, config: DatasetConfig, data_root:
     return True
 
 
-def _marker(place: Path) -> dict[str, Any] | None:
+def _marker(place: Path, name: str = MARKER) -> dict[str, Any] | None:
     try:
-        return json.loads((place / MARKER).read_text("utf-8"))
+        return json.loads((place / name).read_text("utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def _write_marker(folder: Path, made_of: dict[str, Any]) -> None:
-    part = folder / f"{MARKER}.part"
+def _write_marker(folder: Path, made_of: dict[str, Any], name: str = MARKER) -> None:
+    part = folder / f"{name}.part"
     part.write_text(json.dumps(made_of, indent=2, sort_keys=True) + "\n", "utf-8")
-    part.replace(folder / MARKER)
+    part.replace(folder / name)

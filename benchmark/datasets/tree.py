@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -33,6 +34,17 @@ class Tree:
     def foreign(self) -> list[str]:
         """Files that are sound of kinds that cannot be read."""
         return [file for file in self.files if _suffix(file) in FOREIGN]
+
+    @cached_property
+    def _by_folder(self) -> dict[str, list[str]]:
+        folders: dict[str, list[str]] = defaultdict(list)
+        for file in self.files:
+            folders[file.rpartition("/")[0]].append(file)
+        return folders
+
+    def beside(self, file: str) -> list[str]:
+        """The other files in the folder of `file`."""
+        return [other for other in self._by_folder[file.rpartition("/")[0]] if other != file]
 
     def __contains__(self, file: object) -> bool:
         return file in self._known

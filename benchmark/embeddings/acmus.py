@@ -19,7 +19,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
 from benchmark.embeddings.formats import read_keras_h5
-from benchmark.embeddings.weight_files import companion, fill, needed
+from benchmark.embeddings.weight_files import RANDOM, companion, fill, needed
 from benchmark.errors import UserError
 from benchmark.models.acmus import Acmus, load_keras
 
@@ -86,6 +86,8 @@ def read_normalisation(path: Path, model: str) -> Tensor:
     """
     m = MODELS[model]
     shape = (2, m.frames, m.bands or m.n_fft // 2 + 1, 1)
+    if path == RANDOM:
+        return torch.stack([torch.zeros(shape[1:3]), torch.ones(shape[1:3])])
     try:
         with np.load(path) as file:
             matrix = file["normMat"].astype(np.float32)

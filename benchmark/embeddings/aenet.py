@@ -21,7 +21,7 @@ from benchmark.audio.frontends import frame, mel_filterbank
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args
 from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
-from benchmark.embeddings.weight_files import companion, fill, needed
+from benchmark.embeddings.weight_files import RANDOM, companion, fill, needed
 from benchmark.errors import UserError
 from benchmark.models.aenet import AENet, load_lasagne
 
@@ -109,7 +109,10 @@ def read_param_values(path: Path) -> list[np.ndarray]:
         raise UserError(f"{path}: no pickle of arrays under param_values ({error}); fetch it again") from None
 
 
-def _statistics(path: Path) -> Tensor:
+def _statistics(path: Path, otherwise: float) -> Tensor:
+    """Means or deviations from a file; `otherwise` throughout without one."""
+    if path == RANDOM:
+        return torch.full((3 * (_BANDS + 1),), otherwise)
     try:
         array = np.load(path, allow_pickle=False).astype(np.float32)
     except (OSError, ValueError, EOFError) as error:
@@ -117,6 +120,17 @@ def _statistics(path: Path) -> Tensor:
     if array.shape != (3 * (_BANDS + 1),):
         raise UserError(f"{path}: shape {array.shape}, expected ({3 * (_BANDS + 1)},); give AENet's own file")
     return torch.from_numpy(array)
+
+
+def _net(path: Path) -> AENet:
+    if path == RANDOM:
+        return AENet()
+    arrays = read_param_values(path)
+    if len(arrays) != 14:
+        raise UserError(f"{path}: {len(arrays)} arrays, AENet has 14; give the authors' model.pkl")
+    net = AENet(classes=len(arrays[-1]), hidden=len(arrays[-3]))
+    fill(path, lambda: load_lasagne(net, arrays))
+    return net
 
 
 def build(config: EmbeddingConfig, weights: Path | None, device: str) -> FeatureEmbedding:
@@ -127,14 +141,10 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> Feature
     """
     check_args(config, {"mean": {}, "std": {}})
     path = needed(config, weights, "the authors' model.pkl")
-    arrays = read_param_values(path)
-    if len(arrays) != 14:
-        raise UserError(f"{path}: {len(arrays)} arrays, AENet has 14; give the authors' model.pkl")
-    net = AENet(classes=len(arrays[-1]), hidden=len(arrays[-3]))
-    fill(path, lambda: load_lasagne(net, arrays))
+    net = _net(path)
     mean, std = (
-        _statistics(companion(config, path, argument, name))
-        for argument, name in (("mean", "gmean.npy"), ("std", "gstd.npy"))
+        _statistics(companion(config, path, argument, name), otherwise)
+        for argument, name, otherwise in (("mean", "gmean.npy", 0.0), ("std", "gstd.npy", 1.0))
     )
     return FeatureEmbedding(
         config,

@@ -19,7 +19,7 @@ from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.precision import DTYPES
 from benchmark.embeddings.spans import SpanEmbedding, Steps
 from benchmark.embeddings.torch_checkpoint import read_checkpoint, state_in
-from benchmark.embeddings.weight_files import fill, needed
+from benchmark.embeddings.weight_files import RANDOM, fill, needed
 from benchmark.errors import UserError
 from benchmark.models.beats import BANDS, BEATs, load_beats
 
@@ -78,6 +78,8 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
 
 
 def _net(path: Path) -> BEATs:
+    if path == RANDOM:
+        return BEATs()
     content = read_checkpoint(path)
     if not isinstance(content.get("cfg"), dict):
         raise UserError(f"{path}: has no `cfg`, which describes the network; give the authors' file")

@@ -19,7 +19,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.base import Embedding
 from benchmark.embeddings.formats import read_keras_h5
-from benchmark.embeddings.weight_files import companion, fill, needed, read_state
+from benchmark.embeddings.weight_files import RANDOM, companion, fill, needed, read_state
 from benchmark.errors import UserError
 from benchmark.models.gated_cnn import GatedCnn, load_keras
 from benchmark.models.strict import load_strict
@@ -78,6 +78,8 @@ def read_scaler(path: Path) -> Standardizer:
     Raises:
         UserError: the file does not hold them.
     """
+    if path == RANDOM:
+        return Standardizer(torch.zeros(_BANDS), torch.ones(_BANDS))
     try:
         with np.load(path) as file:
             mean, scale = (torch.from_numpy(file[name].astype(np.float32)) for name in ("mean", "scale"))

@@ -124,8 +124,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> Ge2eEmb
     args = check_args(config, {"trim": False})
     path = needed(config, weights, "Resemblyzer's pretrained.pt")
     net = Ge2e()
-    checkpoint = _read(path, config)
-    fill(path, lambda: load_resemblyzer(net, checkpoint))
+    fill(path, lambda: load_resemblyzer(net, _read(path, config)))
     return Ge2eEmbedding(config, net, bool(args["trim"]), device)
 
 

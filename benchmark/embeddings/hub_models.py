@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import source
 from benchmark.embeddings.torch_checkpoint import read_checkpoint, state_in
-from benchmark.embeddings.weight_files import read_state
+from benchmark.embeddings.weight_files import RANDOM, read_state
 from benchmark.errors import UserError
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -22,6 +22,58 @@ _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _TRAINING_ONLY = ("masked_spec_embed",)
 # Extensions of MERT's architecture that none of its published base models uses.
 _MERT_OFF = ("feature_extractor_cqt", "deepnorm")
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What a model of the hub is made of, without its weights.
+
+    Attributes:
+        architecture: prefix of the library's classes.
+        settings: where it differs from the library's defaults.
+        extractor: the library's class of feature extractor.
+        hearing: where that differs from its defaults.
+        net: the library's class, where it is not `<architecture>Model`.
+    """
+
+    architecture: str
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    extractor: str = "Wav2Vec2FeatureExtractor"
+    hearing: dict[str, Any] = dataclasses.field(default_factory=dict)
+    net: str | None = None
+
+
+_DATA2VEC = Shape("Data2VecAudio", hearing={"do_normalize": True})
+SHAPES = {
+    "facebook/wav2vec2-base": Shape("Wav2Vec2", hearing={"do_normalize": True}),
+    "facebook/hubert-base-ls960": Shape("Hubert", hearing={"do_normalize": True}),
+    "microsoft/wavlm-base-plus": Shape("WavLM", hearing={"do_normalize": False}),
+    "facebook/data2vec-audio-base": _DATA2VEC,
+    "facebook/data2vec-audio-base-960h": _DATA2VEC,
+    "m-a-p/MERT-v1-95M": Shape("Hubert", hearing={"do_normalize": True, "sampling_rate": 24_000}),
+    "openai/whisper-tiny": Shape("Whisper", extractor="WhisperFeatureExtractor"),
+    "openai/whisper-base": Shape(
+        "Whisper",
+        {
+            "d_model": 512,
+            "encoder_layers": 6,
+            "decoder_layers": 6,
+            "encoder_attention_heads": 8,
+            "decoder_attention_heads": 8,
+            "encoder_ffn_dim": 2048,
+            "decoder_ffn_dim": 2048,
+        },
+        "WhisperFeatureExtractor",
+    ),
+    "MIT/ast-finetuned-audioset-10-10-0.4593": Shape("AST", extractor="ASTFeatureExtractor"),
+    "laion/clap-htsat-unfused": Shape(
+        "ClapAudio",
+        {"projection_dim": 512},
+        "ClapFeatureExtractor",
+        {"truncation": "rand_trunc", "padding": "repeatpad", "frequency_min": 50, "frequency_max": 14_000},
+        "ClapAudioModelWithProjection",
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +107,8 @@ def load_hub_model(config: EmbeddingConfig, weights: Path | None) -> HubModel:
     """
     from transformers import AutoFeatureExtractor, PretrainedConfig
 
+    if weights == RANDOM:
+        return _random(config)
     if config.model is None:
         raise UserError(f"{source(config)}: model: missing; write a hub id such as facebook/wav2vec2-base")
     where = {"revision": config.revision}
@@ -98,6 +152,27 @@ def _architecture(config: EmbeddingConfig, kind: str, raw: dict[str, Any]) -> tu
     if kind == "clap":
         return transformers.ClapAudioModelWithProjection, settings.audio_config
     return transformers.MODEL_MAPPING[type(settings)], settings
+
+
+def _random(config: EmbeddingConfig) -> HubModel:
+    """A model of the shape of `config.model` without anything from the hub, for those of which the shape is known here.
+
+    Raises:
+        UserError: it is not known.
+    """
+    import transformers
+
+    shape = SHAPES.get(str(config.model))
+    if shape is None:
+        raise UserError(
+            f"{source(config)}: model: the shape of {config.model} is known to the hub alone; fetch its weights"
+        )
+    settings = getattr(transformers, f"{shape.architecture}Config")(**shape.settings)
+    extractor = getattr(transformers, shape.extractor)(**shape.hearing)
+    kind = "clap" if shape.architecture.startswith("Clap") else settings.model_type
+    return HubModel(
+        getattr(transformers, shape.net or f"{shape.architecture}Model")(settings).eval(), settings, extractor, kind
+    )
 
 
 def _state(path: Path) -> dict[str, Tensor]:

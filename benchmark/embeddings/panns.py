@@ -95,8 +95,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
     rate = _RATES.get(str(config.model), _RATE)
     path = needed(config, weights, "the authors' .pth file")
     net, front = MODELS[str(config.model)](), LogMel(rate)
-    state = state_in(read_checkpoint(path), path)
-    fill(path, lambda: load_panns(net, front.mel.filters, front.mel.window, state))
+    fill(path, lambda: load_panns(net, front.mel.filters, front.mel.window, state_in(read_checkpoint(path), path)))
     network = Network(front, net.freeze_for(getattr(torch, args["dtype"])), args["output"])
     schedule, hop = _schedule(config, args, rate, net)
     return SpanEmbedding(

@@ -129,8 +129,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> PasstEm
     variant = VARIANTS[str(config.model)]
     path = needed(config, weights, "the authors' .pt file")
     net = PaSST(variant)
-    state = state_in(read_checkpoint(path), path, prefix="net.")
-    fill(path, lambda: load_strict(net, state))
+    fill(path, lambda: load_strict(net, state_in(read_checkpoint(path), path, prefix="net.")))
     return wrap(config, net, variant, args, device)
 
 

@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from benchmark.audio.cepstra import LogMel, Mfcc, Standardizer
@@ -20,7 +21,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.checkpoint import Checkpoint
 from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
-from benchmark.embeddings.weight_files import fill, needed
+from benchmark.embeddings.weight_files import RANDOM, fill, needed
 from benchmark.errors import UserError
 from benchmark.models.dnn import Dnn
 from benchmark.models.freezing import Freezable
@@ -103,10 +104,10 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> Feature
     name = args["features"] or next(iter(model.patches))
     check_choice(config, "args: features", name, tuple(model.patches))
     path = needed(config, weights, "a checkpoint; `leveret pretrain` writes it")
-    checkpoint = Checkpoint.read(path)
+    features = FEATURES[name].build()
+    checkpoint = _untrained(str(config.model), name, features.size) if path == RANDOM else Checkpoint.read(path)
     if (checkpoint.model, checkpoint.features) != (config.model, name):
         raise UserError(f"{path}: holds {checkpoint.model} on {checkpoint.features}, not {config.model} on {name}")
-    features = FEATURES[name].build()
     net = model.build(features.size, len(checkpoint.classes))
     fill(path, lambda: load_strict(net, checkpoint.state))
     size, hop = model.patches[name]
@@ -122,3 +123,9 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> Feature
         dim=net.dim,
         device=device,
     )
+
+
+def _untrained(model: str, features: str, size: int) -> Checkpoint:
+    """A checkpoint of a network of two classes that has learnt nothing."""
+    standardizer = Standardizer(torch.zeros(size), torch.ones(size))
+    return Checkpoint.of(MODELS[model].build(size, 2), model, features, ("a", "b"), standardizer)

@@ -16,7 +16,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.audioset_mel import HOP, PATCH, SAMPLE_RATE, LogMel
 from benchmark.embeddings.precision import DTYPES, InPrecision
-from benchmark.embeddings.weight_files import companion, fill, needed, read_state
+from benchmark.embeddings.weight_files import RANDOM, companion, fill, needed, read_state
 from benchmark.embeddings.windows import WindowEmbedding, Windows, hop_in_frames
 from benchmark.errors import UserError
 from benchmark.models.strict import load_strict
@@ -62,6 +62,9 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
 
 def _postprocessor(path: Path, quantization: str) -> Postprocessor:
     postprocessor = Postprocessor(quantization)
+    if path == RANDOM:
+        torch.nn.init.orthogonal_(postprocessor.pca_eigen_vectors)
+        return postprocessor
     try:
         with np.load(path, allow_pickle=False) as arrays:
             fill(path, lambda: load_pca(postprocessor, dict(arrays)))

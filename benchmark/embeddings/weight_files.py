@@ -13,6 +13,9 @@ from benchmark.embeddings.arguments import source
 from benchmark.embeddings.weights import resolve
 from benchmark.errors import UserError
 
+# In place of a file: the network keeps the weights that it is initialised with (`benchmark.embeddings.seeded`).
+RANDOM = Path("random weights")
+
 
 def needed(config: EmbeddingConfig, weights: Path | None, what: str) -> Path:
     """`weights`, which must be given.
@@ -26,11 +29,13 @@ def needed(config: EmbeddingConfig, weights: Path | None, what: str) -> Path:
 
 
 def fill(path: Path, load: Callable[[], Any]) -> Any:
-    """What `load` gives.
+    """What `load` gives; nothing is loaded for `RANDOM`.
 
     Raises:
         UserError: for the ValueError of a strict loader, with `path` in front.
     """
+    if path == RANDOM:
+        return None
     try:
         return load()
     except ValueError as error:
@@ -63,6 +68,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def companion(config: EmbeddingConfig, weights: Path, argument: str, name: str) -> Path:
     """A second file that belongs to the weights: beside them under `name`, or from the source in the YAML's `args`.
 
+    `RANDOM` has `RANDOM` beside it.
+
     Args:
         config: the embedding's YAML; `args: {<argument>: {http: ..., file: ..., sha256: ...}}` is written as
             `weights` is.
@@ -73,6 +80,8 @@ def companion(config: EmbeddingConfig, weights: Path, argument: str, name: str) 
     Raises:
         UserError: it is in neither place.
     """
+    if weights == RANDOM:
+        return RANDOM
     beside = weights.with_name(name)
     if beside.is_file():
         return beside

@@ -52,6 +52,13 @@ class _Slowfast(Freezable):
         """The stems and the first two stages of both paths."""
         return self.slow_stem, self.fast_stem, *self.slow_stages[:2], *self.fast_stages[:2]
 
+    def stem(self, x: Tensor) -> Tensor:
+        """The inputs themselves: the fusions between the fixed parts learn, so that nothing stays as it was."""
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.embed(x)
+
     def fold(self) -> None:
         """Standardise all kernels once, for inference; `train` undoes it."""
         for module in self.modules():
@@ -116,12 +123,10 @@ class HaresSlowfast(_Slowfast):
             slow, fast = self.slow_final(slow), self.fast_final(fast)
         return functional.gelu(slow, approximate="tanh"), functional.gelu(fast, approximate="tanh")
 
-    def embed(self, x: Tensor) -> Tensor:
+    def rest(self, x: Tensor) -> Tensor:
         """Spectrograms (B, T, F) to the means of the fast, then the slow maps, (B, dim)."""
         slow, fast = self.paths(x)
         return torch.cat([fast.mean(dim=(2, 3)), slow.mean(dim=(2, 3))], dim=1)
-
-    forward = embed
 
 
 class _Fusion(nn.Module):
@@ -167,14 +172,12 @@ class MuleSlowfast(_Slowfast):
             stages.append(Stage(blocks))
         return nn.ModuleList(stages)
 
-    def embed(self, x: Tensor) -> Tensor:
+    def rest(self, x: Tensor) -> Tensor:
         """Slices (B, 96, 300) to (B, 1728): GELU of the means of the slow, then the fast maps."""
         slow, fast = self.slow_stem(x.unsqueeze(1)), self.fast_stem(x.unsqueeze(1))
         for fusion, slow_stage, fast_stage in zip(self.fusions, self.slow_stages, self.fast_stages, strict=True):
             slow, fast = slow_stage(fusion(slow, fast)), fast_stage(fast)
         return gelu(torch.cat([slow.mean(dim=(2, 3)), fast.mean(dim=(2, 3))], dim=1), "none")
-
-    forward = embed
 
 
 def load_mule(net: MuleSlowfast, state: dict[str, Tensor]) -> None:

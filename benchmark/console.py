@@ -64,16 +64,27 @@ def print_check(report: Any) -> None:
     described = ", ".join(f"{count} {kind}" for kind, count in report.counts.items())
     if report.tasks:
         table = plain_table(
-            "task", "clips", "classes (clips)", "groups", "folds: train / valid / test", title=described
+            "task",
+            "clips",
+            "hours",
+            "classes (clips)",
+            "groups",
+            "folds: train / valid / test",
+            "in a test part",
+            title=described,
         )
         for task in report.tasks:
             if task.clips is None:
-                table.add_row(task.name, "-", "data not here yet: leveret download", "-", "-")
+                table.add_row(task.name, "-", "-", "data not here yet: leveret download", "-", "-", "-")
                 continue
             classes = ", ".join(f"{name} {count}" for name, count in list(task.classes.items())[:12])
             more = f", and {len(task.classes) - 12} more" if len(task.classes) > 12 else ""
             folds = "; ".join(f"{fold['train']} / {fold['valid']} / {fold['test']}" for fold in task.folds)
-            table.add_row(task.name, str(task.clips), classes + more, str(task.groups), folds)
+            shares = [share for fold in task.folds for name, share in fold.items() if name.endswith("share of a class")]
+            even = (
+                f"{100 * min(shares):.0f} to {100 * max(shares):.0f} % of each class" if shares else "whole identities"
+            )
+            table.add_row(task.name, str(task.clips), task.hours, classes + more, str(task.groups), folds, even)
         out.print(table)
     for task in report.tasks:
         if task.resolved:

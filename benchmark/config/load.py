@@ -91,7 +91,9 @@ def _explain(problem: dict, schema: type[BaseModel]) -> str:
     value = problem.get("input")
     shown = repr(value) if isinstance(value, str | int | float | bool | None) else None
     if kind == "value_error" or shown is None:
-        return f"{field}: {message}"
+        # A check of several fields names the one that is wrong itself.
+        names_its_field = not path and message.partition(":")[0] in schema.model_fields
+        return message if names_its_field else f"{field}: {message}"
     if kind == "bool_type" or (kind == "string_type" and isinstance(value, bool)):
         message += " (quote words such as yes, no, on, off: YAML reads them as true and false)"
     return f"{field}: {shown}: {message[0].lower() + message[1:]}"

@@ -5,7 +5,15 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from benchmark.config.base import Schema
-from benchmark.config.schema_probe import PROTOCOLS, SOLVERS, LogisticSettings, MlpSettings, ProbeName, solver_of
+from benchmark.config.schema_probe import (
+    PROTOCOLS,
+    SOLVERS,
+    CosineSettings,
+    LogisticSettings,
+    MlpSettings,
+    ProbeName,
+    solver_of,
+)
 
 
 class MlpOverrides(Schema):
@@ -78,6 +86,7 @@ class ProbeParams(Schema):
     )
     logistic: LogisticSettings = LogisticSettings()
     mlp: MlpSettings = MlpSettings()
+    cosine: CosineSettings = CosineSettings()
 
     @model_validator(mode="before")
     @classmethod

@@ -68,10 +68,26 @@ class MlpSettings(ProbeSettings):
     scaling: Scaling = "kehling"
 
 
+class CosineSettings(ProbeSettings):
+    """No classifier: clip vectors are compared by the cosine of their angle (verification, retrieval).
+
+    Attributes:
+        whitening: What the training part teaches about vectors before they are compared; the best on the validation
+            part is taken. `none`; `centre`: its mean is subtracted; `pca`: its directions have unit variance; `lda`: its
+            variance within classes is one in every direction, and those that tell classes apart are kept.
+    """
+
+    whitening: list[Literal["none", "centre", "pca", "lda"]] = Field(
+        default_factory=lambda: ["none", "centre", "pca", "lda"], min_length=1
+    )
+    scaling: Scaling = "none"
+
+
 # Name of a solver -> its settings, which params.yaml may change below `probe:`.
 SOLVERS: dict[str, type[ProbeSettings]] = {
     "logistic": LogisticSettings,
     "mlp": MlpSettings,
+    "cosine": CosineSettings,
 }
 
 # Name of a protocol -> its solver and what it sets there; the rest is the solver's own default, whatever params.yaml says.

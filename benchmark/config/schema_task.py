@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from benchmark.config import kinds
 from benchmark.config.base import Name, Schema
 from benchmark.config.schema_dataset import DatasetConfig
 from benchmark.config.schema_probe import ProbeName
@@ -50,7 +51,9 @@ class TaskConfig(Schema):
     domain: Literal["speech", "music", "environment"]
     kind: Kind = "multiclass"
     dataset: str | DatasetConfig = Field(description="a dataset's name, or an inline description")
-    label: str = Field("label", description="the field of the dataset that is predicted")
+    label: str | list[str] = Field(
+        "label", description="the field of the dataset that is predicted; slots: the list of fields, one a slot"
+    )
     group: str | None = Field(
         None, description="the field that must not be split between folds; the dataset's own by default"
     )
@@ -58,11 +61,14 @@ class TaskConfig(Schema):
     filter: dict[str, str | list[str]] = Field(default_factory=dict, description="field -> values that are kept")
     map: dict[str, str] = Field(default_factory=dict, description="label in the data -> class of the task")
     folds: FoldsConfig = FoldsConfig()
+    trials: str | None = Field(
+        None, description="verification: a file below the dataset's folder, a line `0|1 id id`; all pairs by default"
+    )
     balance: Literal["none", "downsample", "downsample_all", "class_weight"] = Field(
         "none", description="downsample: the training part; downsample_all: the whole set, before it is divided"
     )
     metrics: list[str] = Field(
-        default_factory=lambda: ["accuracy"], min_length=1, description="the first is the primary one"
+        default_factory=lambda: ["accuracy"], min_length=1, description="the first is the primary one; by kind"
     )
     levels: list[Literal["file", "frame"]] = Field(default_factory=lambda: ["file"], min_length=1)
     probes: list[ProbeName] = Field(
@@ -87,6 +93,11 @@ class TaskConfig(Schema):
         data["title"] = data.get("title") or str(data["name"])
         if isinstance(data.get("probe"), str) and "probes" not in data:
             data["probes"] = [data.pop("probe")]
+        kind = data.get("kind", "multiclass")
+        if kind in kinds.METRICS:
+            data.setdefault("probes", [kinds.PROBES.get(kind, "logistic")])
+            if "metrics" not in data and isinstance(data["probes"], list):
+                data["metrics"] = [kinds.metrics_of(kind, data["probes"])[0]]
         inline = data.get("dataset")
         if isinstance(inline, dict):
             data["dataset"] = {"name": data["name"], **inline}
@@ -114,3 +125,39 @@ class TaskConfig(Schema):
         if len(set(value)) != len(value):
             raise ValueError("an entry is there twice")
         return value
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> "TaskConfig":
+        kind = self.kind
+        if kind not in kinds.METRICS:
+            return self
+        known = kinds.metrics_of(kind, self.probes)
+        for name in self.metrics:
+            if name not in known:
+                raise ValueError(f"metrics: {name!r} {_misfit(name, kind)}: {', '.join(known)}")
+        if isinstance(self.label, list) != (kind == "slots"):
+            raise ValueError("label: a list of fields for kind slots, one field for every other kind")
+        if isinstance(self.label, list) and (len(self.label) < 2 or len(set(self.label)) < len(self.label)):
+            raise ValueError("label: kind slots needs two different fields or more")
+        for field, is_given, fitting in (
+            ("classes", self.classes is not None, kinds.WITH_CLASSES),
+            ("trials", self.trials is not None, ("verification",)),
+            ("levels", "frame" in self.levels, kinds.WITH_FRAMES),
+        ):
+            if is_given and kind not in fitting:
+                what = "frame is" if field == "levels" else "is"
+                raise ValueError(f"{field}: {what} for kind {' and '.join(fitting)}, not for {kind}; leave it out")
+        if self.balance not in (balances := kinds.balances(kind)):
+            raise ValueError(f"balance: {self.balance} does not fit kind {kind}; what does: {', '.join(balances)}")
+        if kind == "verification" and self.probes != ["cosine"]:
+            raise ValueError("probes: kind verification compares vectors; write [cosine]")
+        if "cosine" in self.probes and kind != "verification" and (kind != "multiclass" or len(self.probes) > 1):
+            raise ValueError("probes: cosine compares vectors (verification; multiclass, alone); take it out")
+        return self
+
+
+def _misfit(name: str, kind: str) -> str:
+    known = {*kinds.RETRIEVAL, *(metric for metrics in kinds.METRICS.values() for metric in metrics)}
+    return (
+        f"does not fit kind {kind} with these probes; those that do" if name in known else "is unknown; known metrics"
+    )

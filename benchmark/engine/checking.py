@@ -5,17 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmark.config.catalogue import Catalogue, read_params
 from benchmark.datasets.check import DatasetReport, check_dataset
 from benchmark.datasets.read import is_ready
-from benchmark.engine.items import TaskItems, task_items
+from benchmark.engine.contents import class_counts, fold_balance, hours_of
 from benchmark.engine.plan import Project
+from benchmark.engine.runs import project_items
 from benchmark.engine.splits import task_splits
 from benchmark.errors import UserError
-from benchmark.metrics.classification import METRICS
-from benchmark.metrics.folds import Split
 
 
 @dataclass(frozen=True)
@@ -25,6 +22,7 @@ class TaskReport:
     name: str
     file: str
     clips: int | None = None
+    hours: str = ""
     classes: dict[str, int] = field(default_factory=dict)
     groups: int | None = None
     folds: list[dict[str, Any]] = field(default_factory=list)
@@ -55,8 +53,6 @@ def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> 
         "tasks": len(catalogue.tasks),
         "embeddings": len(catalogue.embeddings),
     }
-    for task in catalogue.tasks.values():
-        report.problems += _metric_problems(task, str(catalogue.task_file(task)))
     if report.problems:
         return report
     project = Project.read(root, tasks)
@@ -69,15 +65,19 @@ def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> 
             if dataset.source_kind not in ("folder", "csv") and not is_ready(dataset, project.data_root):
                 report.tasks.append(TaskReport(task.name, where, resolved=resolved))
                 continue
-            items = task_items(task, project.clips(dataset.name), where, project.params.active.shrink)
+            if task.kind == "separation":
+                clips = project.clips(dataset.name)
+                report.tasks.append(TaskReport(task.name, where, len(clips), hours_of(clips), resolved=resolved))
+                continue
+            items = project_items(project, task)
             splits = task_splits(task, items, where)
         except UserError as error:
             report.problems.append(str(error))
             continue
         report.tasks.append(
             TaskReport(
-                task.name, where, len(items.clips), _counts(items), len(set(items.groups)),
-                [_fold(split, items) for split in splits], resolved,
+                task.name, where, len(items.clips), hours_of(items.clips), class_counts(items), len(set(items.groups)),
+                [fold_balance(split, items) for split in splits], resolved,
             )
         )  # fmt: skip
     if data:
@@ -87,32 +87,3 @@ def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> 
                 report.datasets.append(found)
                 report.problems += found.problems
     return report
-
-
-def _metric_problems(task: Any, where: str) -> list[str]:
-    problems = []
-    for name in task.metrics:
-        if name not in METRICS:
-            problems.append(f"{where}: metrics: {name!r} is unknown; known metrics: {', '.join(sorted(METRICS))}")
-        elif task.kind not in METRICS[name].kinds:
-            fitting = sorted(key for key, metric in METRICS.items() if task.kind in metric.kinds)
-            problems.append(
-                f"{where}: metrics: {name!r} does not fit kind {task.kind}; those that do: {', '.join(fitting)}"
-            )
-    return problems
-
-
-def _counts(items: TaskItems) -> dict[str, int]:
-    return {name: int(np.sum(items.labels == i)) for i, name in enumerate(items.classes)}
-
-
-def _fold(split: Split, items: TaskItems) -> dict[str, Any]:
-    """Sizes of a fold's parts, and the smallest and largest share of a class in its test part."""
-    test = np.bincount(items.labels[split.test], minlength=len(items.classes)) / max(len(split.test), 1)
-    return {
-        "train": len(split.train),
-        "valid": len(split.valid),
-        "test": len(split.test),
-        "smallest class in test": round(float(test.min()), 3),
-        "largest class in test": round(float(test.max()), 3),
-    }

@@ -53,7 +53,7 @@ def extract(project: Project) -> Outcome:
     outcome.failures += [Failure(name, reason) for name, reason in sorted(failed.items())]
     jobs: list[ExtractJob] = []
     keep: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for dataset in project.dataset_names():
+    for dataset in project.dataset_names(project.probed_tasks):
         targets: dict[tuple[Clip, ...], list[Target]] = defaultdict(list)
         for plan in plans:
             for shard in project.plan_shards(plan, dataset):

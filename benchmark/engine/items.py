@@ -1,14 +1,19 @@
 """From a dataset's clips to a task's items: filtered, labelled, grouped, and shrunk where the profile says so."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.clips import Clip
+from benchmark.engine.targets import Slot, read_targets
+from benchmark.engine.trials import read_trials
 from benchmark.errors import UserError
+
+_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -17,10 +22,16 @@ class TaskItems:
 
     Attributes:
         clips: n clips.
-        labels: (n,) int64, index of each clip's class.
-        groups: group of each clip; the clip's own id where the data name none.
-        classes: names of the classes.
+        labels: what the task asks, as `benchmark.engine.targets.Targets` says: (n,) int64 class or identity (multiclass,
+            verification), (n, C) int64 of 0, 1 and -1 for unknown (multilabel), (n,) float64 (regression), (n, S) int64
+            (slots), (n, C) int64 of 0 and 1 for what occurs (events).
+        groups: group of each clip; the clip's own id where the data name none. Of a verification, the identity.
+        classes: names of the classes or identities; none for regression and slots.
         parts: official part or fold of each clip, or None.
+        kind: of the task.
+        slots: the slots, of kind slots.
+        events: of each clip its (m, 3) float64 start and end in seconds and class, of kind events.
+        trials: (m, 3) int64 is it the same identity, first and second clip; None for all pairs of a test part.
     """
 
     clips: list[Clip]
@@ -28,76 +39,104 @@ class TaskItems:
     groups: list[str]
     classes: list[str]
     parts: list[str | None]
+    kind: str = "multiclass"
+    slots: tuple[Slot, ...] = ()
+    events: tuple[np.ndarray, ...] | None = None
+    trials: np.ndarray | None = None
 
     @property
     def ids(self) -> list[str]:
         return [clip.id for clip in self.clips]
 
+    @property
+    def annotation(self) -> list:
+        """Everything that the data say, for a content key."""
+        said = [self.ids, self.labels.tolist(), self.groups, self.parts, self.classes]
+        if self.slots:
+            said.append([[slot.name, slot.classes] for slot in self.slots])
+        if self.events is not None:
+            said.append([events.tolist() for events in self.events])
+        if self.trials is not None:
+            said.append(self.trials.tolist())
+        return said
+
+    @property
+    def strata(self) -> np.ndarray:
+        """What every part of a fold has its share of: (n,) classes, or (n, C) of 0 and 1.
+
+        Tenths of a regression's values; the values of each slot; nothing where identities are told apart, since each is
+        in one part alone.
+        """
+        if self.kind == "regression":
+            edges = np.unique(np.quantile(self.labels, np.linspace(0, 1, _BINS + 1)[1:-1]))
+            return np.eye(len(edges) + 1, dtype=np.int64)[np.searchsorted(edges, self.labels, side="right")]
+        if self.kind == "slots":
+            columns = [
+                np.eye(len(slot.classes), dtype=np.int64)[self.labels[:, s]] for s, slot in enumerate(self.slots)
+            ]
+            return np.concatenate(columns, axis=1)
+        if self.kind == "verification":
+            return np.zeros(len(self.labels), np.int64)
+        return self.labels
+
     def take(self, indices: Sequence[int]) -> "TaskItems":
-        """The items at `indices`."""
-        return TaskItems(
-            [self.clips[i] for i in indices],
-            self.labels[list(indices)],
-            [self.groups[i] for i in indices],
-            self.classes,
-            [self.parts[i] for i in indices],
+        """The items at `indices`, in that order."""
+        indices = [int(i) for i in indices]
+        place = np.full(len(self.clips), -1, np.int64)
+        place[indices] = np.arange(len(indices))
+        trials = self.trials
+        if trials is not None:
+            trials = np.column_stack([trials[:, 0], place[trials[:, 1:]]])
+            trials = trials[(trials >= 0).all(1)]
+        return replace(
+            self,
+            clips=[self.clips[i] for i in indices],
+            labels=self.labels[indices],
+            groups=[self.groups[i] for i in indices],
+            parts=[self.parts[i] for i in indices],
+            events=None if self.events is None else tuple(self.events[i] for i in indices),
+            trials=trials,
         )
 
 
-def task_items(task: TaskConfig, clips: Sequence[Clip], where: str, shrink: bool = False) -> TaskItems:
+def task_items(
+    task: TaskConfig, clips: Sequence[Clip], where: str, shrink: bool = False, folder: Path | None = None
+) -> TaskItems:
     """The items of `task` among a dataset's `clips`.
 
     Args:
         where: the task's file, which opens the message of an error.
         shrink: whether to apply the task's `smoke` section.
+        folder: the dataset's folder, below which a task's `trials` are.
 
     Raises:
-        UserError: a field is not in the data, nothing is left, or a class is missing.
+        UserError: a field is not in the data, nothing is left, a class is missing, or a value is not what the kind asks for.
     """
     clips = sorted(clips, key=lambda clip: clip.id)
-    for name in [task.label, *task.filter, *([task.group] if task.group else [])]:
+    fields = task.label if isinstance(task.label, list) else [task.label]
+    for name in [*fields, *task.filter, *([task.group] if task.group else [])]:
         if clips and not any(name in clip.labels or name == "group" for clip in clips):
             known = ", ".join(sorted({key for clip in clips for key in clip.labels}))
             raise UserError(f"{where}: the data have no field {name!r}; fields that they have: {known}")
-    kept, names = [], []
-    for clip in clips:
-        if not all(clip.labels.get(key) in ([v] if isinstance(v, str) else v) for key, v in task.filter.items()):
-            continue
-        value = clip.labels.get(task.label)
-        if value is None or value == "":
-            continue
-        name = task.map.get(str(value), str(value))
-        if task.classes is not None and name not in task.classes:
-            continue
-        kept.append(clip)
-        names.append(name)
-    if not kept:
-        raise UserError(
-            f"{where}: no clip is left after `filter` and `classes`; compare them with `leveret check --data`"
-        )
-    classes = list(task.classes) if task.classes is not None else sorted(set(names))
-    missing = [name for name in classes if name not in set(names)]
-    if missing:
-        raise UserError(
-            f"{where}: classes: no clip has the label {missing[0]!r}; labels in the data: {', '.join(sorted(set(names)))}"
-        )
-    if len(classes) < 2:
-        raise UserError(f"{where}: only one class ({classes[0]!r}); a task needs at least two")
-    index = {name: i for i, name in enumerate(classes)}
+    clips = [clip for clip in clips if _passes(clip, task)]
+    targets = read_targets(task, clips, where)
+    clips = [clips[i] for i in targets.kept]
+    groups = [_group(clip, task) for clip in clips]
+    if task.kind == "verification":
+        groups = [targets.classes[i] for i in targets.labels]
     items = TaskItems(
-        kept,
-        np.array([index[name] for name in names], np.int64),
-        [_group(clip, task) for clip in kept],
-        classes,
-        [clip.split or None for clip in kept],
-    )
+        clips, targets.labels, groups, targets.classes, [clip.split or None for clip in clips], task.kind, targets.slots,
+        targets.events, read_trials(task, [clip.id for clip in clips], targets.labels, where, folder),
+    )  # fmt: skip
     if task.balance == "downsample_all":
-        items = items.take(
-            _level(items.labels, Counter(names)[min(Counter(names), key=Counter(names).get)], task.folds.seed)
-        )
+        items = items.take(_level(items.labels, int(np.bincount(items.labels).min()), task.folds.seed))
     if shrink and task.smoke.max_clips is not None:
         items = items.take(_spread(items, task.smoke.max_clips))
     return items
+
+
+def _passes(clip: Clip, task: TaskConfig) -> bool:
+    return all(clip.labels.get(key) in ([v] if isinstance(v, str) else v) for key, v in task.filter.items())
 
 
 def _group(clip: Clip, task: TaskConfig) -> str:
@@ -113,14 +152,24 @@ def _level(labels: np.ndarray, count: int, seed: int) -> list[int]:
 
 def _spread(items: TaskItems, count: int) -> list[int]:
     """At most `count` items: classes in turn, and in a class groups in turn, so that folds stay possible."""
-    queues: dict[int, list[int]] = {}
-    for c in range(len(items.classes)):
+    queues: list[list[int]] = []
+    stratum = _one_stratum(items.strata)
+    for c in np.unique(stratum):
         by_group: dict[str, list[int]] = defaultdict(list)
-        for i in np.flatnonzero(items.labels == c):
+        for i in np.flatnonzero(stratum == c):
             by_group[items.groups[i]].append(int(i))
         rounds = max(map(len, by_group.values()))
-        queues[c] = [group[r] for r in range(rounds) for group in by_group.values() if r < len(group)]
+        queues.append([group[r] for r in range(rounds) for group in by_group.values() if r < len(group)])
     chosen: list[int] = []
-    for r in range(max(map(len, queues.values()))):
-        chosen += [queue[r] for queue in queues.values() if r < len(queue)]
+    for r in range(max(map(len, queues))):
+        chosen += [queue[r] for queue in queues if r < len(queue)]
     return sorted(chosen[:count])
+
+
+def _one_stratum(strata: np.ndarray) -> np.ndarray:
+    """One class a clip: of several the rarest; clips without any are a class of their own."""
+    if strata.ndim == 1:
+        return strata
+    here = strata > 0
+    rarity = np.where(here, here.sum(0), len(here) + 1)
+    return np.where(here.any(1), rarity.argmin(1), strata.shape[1])

@@ -83,9 +83,14 @@ class Project:
     def data_root(self) -> Path:
         return self.root / self.params.data.root
 
-    def dataset_names(self) -> list[str]:
-        """Names of the datasets of the selected tasks, sorted."""
-        return sorted({self.catalogue.dataset_of(task).name for task in self.tasks})
+    @property
+    def probed_tasks(self) -> list[TaskConfig]:
+        """The selected tasks that ask something of embeddings; separation asks nothing of them."""
+        return [task for task in self.tasks if task.kind != "separation"]
+
+    def dataset_names(self, tasks: Iterable[TaskConfig] | None = None) -> list[str]:
+        """Names of the datasets of the selected tasks (or of some of them), sorted."""
+        return sorted({self.catalogue.dataset_of(task).name for task in (self.tasks if tasks is None else tasks)})
 
     def dataset(self, name: str) -> Any:
         """The configuration of a selected dataset, inline ones included."""

@@ -7,6 +7,7 @@ from typing import Any
 from benchmark.config.keys import code_version, content_key
 from benchmark.config.schema_probe import PROTOCOLS, protocol_settings, solver_module
 from benchmark.config.schema_task import TaskConfig
+from benchmark.datasets.places import root_folder
 from benchmark.engine.items import TaskItems, task_items
 from benchmark.engine.outcome import Failure
 from benchmark.engine.plan import EmbeddingPlan, Project, plan_embeddings
@@ -29,6 +30,7 @@ SHOWN = {
     "group",
     "filter",
     "map",
+    "trials",
 }
 
 
@@ -60,18 +62,17 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
     embeddings, failed = plan_embeddings(project, project.embeddings)
     failures += [Failure(name, reason) for name, reason in failed.items()]
     plans: list[RunPlan] = []
-    for task in project.tasks:
+    for task in project.probed_tasks:
         dataset = project.catalogue.dataset_of(task).name
-        where = str(project.catalogue.task_file(task))
         try:
-            items = task_items(task, project.clips(dataset), where, project.params.active.shrink)
+            items = project_items(project, task)
             digests = project.digests(dataset)
         except UserError as error:
             failures.append(Failure(task.name, str(error)))
             continue
         of_task = {
             "audio": content_key([[clip.id, digests[clip.id]] for clip in items.clips]),
-            "annotation": content_key([items.ids, items.labels.tolist(), items.groups, items.parts, items.classes]),
+            "annotation": content_key(items.annotation),
             "task": content_key(task.model_dump(mode="json", exclude=SHOWN)),
             "seed": content_key(project.params.seed),
         }
@@ -88,6 +89,19 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
                 }
                 plans.append(RunPlan(task, embedding, dataset, probe, items, settings, ingredients))
     return plans, failures
+
+
+def project_items(project: Project, task: TaskConfig) -> TaskItems:
+    """The items of a selected task, as the profile shrinks them.
+
+    Raises:
+        UserError: the data are not here, or are not what the task says.
+    """
+    dataset = project.catalogue.dataset_of(task)
+    return task_items(
+        task, project.clips(dataset.name), str(project.catalogue.task_file(task)), project.params.active.shrink,
+        root_folder(dataset, project.data_root),
+    )  # fmt: skip
 
 
 def probe_settings(project: Project, probe: str) -> dict[str, Any]:

@@ -14,11 +14,15 @@ def task_splits(task: TaskConfig, items: TaskItems, where: str) -> list[Split]:
             `where`, the task's file.
     """
     folds = task.folds
+    if items.kind == "verification" and folds.kind == "stratified":
+        raise UserError(
+            f"{where}: folds.kind: stratified divides identities; use grouped, official or repeated_holdout"
+        )
     if folds.kind == "official" and not any(items.parts):
         raise UserError(f"{where}: folds.kind: official, but the data name no part or fold; use grouped or stratified")
     try:
         splits = make_splits(
-            items.ids, items.labels, items.groups, folds.kind, folds.k, folds.seed, folds.valid, folds.test, items.parts
+            items.ids, items.strata, items.groups, folds.kind, folds.k, folds.seed, folds.valid, folds.test, items.parts
         )
         check_splits(splits, None if folds.kind == "stratified" else items.groups)
     except UserError as error:

@@ -64,6 +64,9 @@ class Profile(Schema):
 class DataParams(Schema):
     root: str = "data"
     keep_archives: bool = False
+    mirrors: dict[str, str] = Field(
+        default_factory=dict, description="host (or *, for all others) -> address of a copy that is tried first"
+    )
     render_seed: int = 0
     render_scale: float = Field(
         1.0, gt=0, le=4, description="number of rendered clips, as a part of the standard number"

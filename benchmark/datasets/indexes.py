@@ -32,11 +32,14 @@ def pip_download(requirement: str, folder: Path) -> Path:
     return wheels.pop()
 
 
-def hub_download(repository: str, revision: str, folder: Path, patterns: Sequence[str] = ()) -> Path:
+def hub_download(
+    repository: str, revision: str, folder: Path, patterns: Sequence[str] = (), endpoint: str | None = None
+) -> Path:
     """Download a dataset repository of the Hugging Face hub at a commit into `folder`.
 
     Args:
         patterns: globs of the files that are wanted; all by default.
+        endpoint: address of the hub, if it is another.
 
     Raises:
         UserError: it cannot be had.
@@ -50,6 +53,7 @@ def hub_download(repository: str, revision: str, folder: Path, patterns: Sequenc
             revision=revision,
             local_dir=folder,
             allow_patterns=list(patterns) or None,
+            endpoint=endpoint,
         )
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def prepare(
     scale: float = 1.0,
     workers: int = 2,
     keep_archives: bool = False,
+    mirrors: Mapping[str, str] | None = None,
 ) -> Prepared:
     """See that a dataset's files are here: render them, fetch and unpack them, or look whether a person's own are.
 
@@ -50,6 +52,7 @@ def prepare(
             are done, and all of them; from several threads.
         seed, scale, workers: for rendered datasets; workers also for mixtures that are made here.
         keep_archives: keep what was fetched after it was unpacked.
+        mirrors: host -> address of a copy of it; see `benchmark.datasets.mirrors`.
 
     Raises:
         UserError: it cannot be had; one line that says what to do.
@@ -61,7 +64,7 @@ def prepare(
     with FileLock(place.with_name(f".{config.name}.lock")):
         if config.rendered is not None:
             return _rendered(config, place, progress, seed, scale, workers)
-        return _fetched(config, place, data_root, progress, keep_archives, workers)
+        return _fetched(config, place, data_root, progress, keep_archives, workers, mirrors or {})
 
 
 def _local(config: DatasetConfig, data_root: Path) -> Prepared:
@@ -99,12 +102,13 @@ def _fetched(
     progress: Progress | None,
     keep_archives: bool,
     workers: int,
+    mirrors: Mapping[str, str],
 ) -> Prepared:
     if _is_made_of(_marker(place), config, data_root):
         return Prepared(place, False)
     notes: list[str] = []
     if config.make is None or not _is_made_of(_speech(place), config, data_root, mixtures=False):
-        notes = _fetch_and_unpack(config, place, data_root, progress)
+        notes = _fetch_and_unpack(config, place, data_root, progress, mirrors)
     if config.make is not None:
         _mix(config, place, progress, workers)
     if not keep_archives:
@@ -112,8 +116,10 @@ def _fetched(
     return Prepared(place, True, notes)
 
 
-def _fetch_and_unpack(config: DatasetConfig, place: Path, data_root: Path, progress: Progress | None) -> list[str]:
-    obtained, notes = fetch_sources(config, data_root, progress)
+def _fetch_and_unpack(
+    config: DatasetConfig, place: Path, data_root: Path, progress: Progress | None, mirrors: Mapping[str, str]
+) -> list[str]:
+    obtained, notes = fetch_sources(config, data_root, progress, mirrors)
     part = making_folder(config, data_root)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

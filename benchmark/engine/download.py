@@ -40,6 +40,7 @@ def download(project: Project) -> Outcome:
                     scale=data.render_scale,
                     workers=project.params.engine.workers or default_workers(),
                     keep_archives=data.keep_archives,
+                    mirrors=data.mirrors,
                 )
             outcome.notes += prepared.notes
             fresh = _write_manifest(project, name, folder)

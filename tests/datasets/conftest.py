@@ -2,8 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmark.datasets import transfer
-from tests.datasets.server import Server
+from tests.datasets.server import Server, stay_here
 
 
 @pytest.fixture
@@ -14,4 +13,4 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "PAUSE_S", 0.0)
+    stay_here(monkeypatch)

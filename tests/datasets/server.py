@@ -5,6 +5,12 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import requests
+
+from benchmark.datasets import transfer
 
 
 @dataclass
@@ -25,6 +31,19 @@ class Page:
     ranges: bool = True
     etag: str | None = '"1"'
     delay_s: float = 0.0
+
+
+def stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let transfers reach this machine alone, and try again without a pause."""
+    get = requests.get
+
+    def guarded(url: str, **options: object) -> requests.Response:
+        if urlsplit(url).hostname != "127.0.0.1":
+            raise requests.ConnectionError(f"{url}: out of reach in tests")
+        return get(url, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(requests, "get", guarded)
+    monkeypatch.setattr(transfer, "PAUSE_S", 0.0)
 
 
 class Server:
@@ -62,7 +81,7 @@ class Server:
         return self.url(path)
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
-        path = request.path.lstrip("/").partition("?")[0]
+        path = unquote(request.path.lstrip("/").partition("?")[0])
         asked = request.headers.get("Range")
         self.requests[path].append(asked)
         page = self.pages.get(path)

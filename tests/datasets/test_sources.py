@@ -255,19 +255,19 @@ def test_one_source_that_fails_does_not_lose_the_others(server, tmp_path, archiv
     assert (tmp_path / "archives/mine/a.zip").read_bytes() == archive
 
 
-def test_zenodo_gives_address_and_checksum(server, tmp_path, archive, monkeypatch):
-    monkeypatch.setattr(fetch, "ZENODO", server.url("").rstrip("/"))
+def test_zenodo_gives_address_and_checksum(server, tmp_path, archive):
+    mirrors = {"zenodo.org": server.url("").rstrip("/")}
     server.add("records/77/files/a.zip", archive)
     md5 = hashlib.md5(archive).hexdigest()
     record = {"files": [{"key": "a.zip", "size": len(archive), "checksum": f"md5:{md5}"}]}
     server.add("api/records/77", json.dumps(record).encode(), kind="application/json")
     dataset = config({"zenodo": 77, "file": "a.zip"})
-    assert len(prepare(dataset, tmp_path / "one").notes) == 1
+    assert len(prepare(dataset, tmp_path / "one", mirrors=mirrors).notes) == 1
     record["files"][0]["checksum"] = "md5:" + "0" * 32
     server.add("api/records/77", json.dumps(record).encode(), kind="application/json")
     with pytest.raises(UserError, match="instead of 0000"):
-        prepare(dataset, tmp_path / "two")
-    prepare(config({"zenodo": 77, "file": "a.zip", "md5": md5}), tmp_path / "three")
+        prepare(dataset, tmp_path / "two", mirrors=mirrors)
+    prepare(config({"zenodo": 77, "file": "a.zip", "md5": md5}), tmp_path / "three", mirrors=mirrors)
 
 
 def test_by_hand_says_where_to_ask_and_what_to_put_where(tmp_path, archive):

@@ -1,0 +1,131 @@
+"""A project whose one dataset is a miniature of the catalogue's, served on 127.0.0.1 in place of the real host."""
+
+import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmark.config.catalogue import Catalogue
+from benchmark.config.load import parse
+from benchmark.config.schema_dataset import DatasetConfig, SourceConfig
+from benchmark.config.schema_params import Params
+from benchmark.config.schema_task import TaskConfig
+from benchmark.datasets.clips import Clip
+from benchmark.datasets.fetch import file_name
+from benchmark.datasets.places import manual_folder
+from benchmark.engine.download import download
+from benchmark.engine.plan import Project
+from tests.catalogue.miniature import Folder, Miniature, makers, write_folder
+from tests.datasets.server import Server
+
+ROOT = Path(__file__).parents[2]
+
+
+@lru_cache
+def catalogue() -> Catalogue:
+    """The catalogue of the repository."""
+    return Catalogue.read(ROOT)
+
+
+def real_datasets() -> list[str]:
+    """Names of the datasets that are not made here."""
+    return [name for name, config in catalogue().datasets.items() if config.rendered is None]
+
+
+def tasks_of(dataset: str) -> list[TaskConfig]:
+    """The tasks that the catalogue has on a dataset."""
+    return [task for task in catalogue().tasks.values() if task.dataset == dataset]
+
+
+class Stage:
+    """The project of one miniature, with the real YAMLs of its dataset and tasks."""
+
+    def __init__(self, dataset: str, root: Path, server: Server) -> None:
+        self.real = catalogue().datasets[dataset]
+        self.miniature = makers()[dataset]()
+        self.config = _pinned(self.real, self.miniature)
+        self._put(root / "data", server)
+        params = parse(
+            {
+                "profile": "full",
+                "profiles": {"full": {}},
+                "device": "cpu",
+                "data": {"root": "data", "mirrors": {"*": server.url("")}},
+                "probe": {"logistic": {"C": [1.0], "max_iter": 30}, "mlp": {"max_epochs": 2}},
+                "engine": {"workers": 1},
+            },
+            Params,
+            "params.yaml",
+        )
+        tasks = {task.name: task for task in tasks_of(dataset)}
+        embedding = catalogue().embeddings["mfcc-stats"]
+        here = Catalogue(root, {dataset: self.config}, tasks, {embedding.name: embedding})
+        self.project = Project(root, params, here, list(tasks.values()), [embedding])
+
+    def download(self) -> None:
+        """Run the download stage."""
+        outcome = download(self.project)
+        assert not outcome.failures, outcome.failures
+
+    @property
+    def clips(self) -> list[Clip]:
+        return self.project.clips(self.config.name)
+
+    def _put(self, data_root: Path, server: Server) -> None:
+        """Serve what the sources ask for at their last address, and put by hand what a person would."""
+        left = dict(self.miniature.files)
+        for key, source, addresses in _wanted(self.real):
+            content = left.pop(key)
+            if source.manual is not None:
+                folder = manual_folder(self.config, data_root)
+                write_folder(
+                    folder, {str(source.file): content} if isinstance(content, bytes) else _below(source, content)
+                )
+                continue
+            assert isinstance(content, bytes), f"{key}: is no folder of a person's"
+            server.add("{0.netloc}{0.path}".format(urlsplit(addresses[-1])), content)
+        assert not left, f"{self.real.name} has no sources {', '.join(left)}"
+
+
+def _below(source: SourceConfig, content: Folder) -> Folder:
+    return {f"{source.file}/{name}": inner for name, inner in content.items()}
+
+
+def _wanted(config: DatasetConfig) -> Iterator[tuple[str, SourceConfig, list[str]]]:
+    """Key in `Miniature.files`, source and addresses of each file."""
+    for source in config.sources or []:
+        front = "" if source.to == "." else f"{source.to}/"
+        if source.parts:
+            for part in source.parts:
+                yield front + urlsplit(part.http[0]).path.rpartition("/")[2], source, part.http
+        elif source.zenodo:
+            yield front + file_name(source), source, [f"https://zenodo.org/records/{source.zenodo}/files/{source.file}"]
+        else:
+            yield front + file_name(source), source, source.http or []
+
+
+def _pinned(config: DatasetConfig, mini: Miniature) -> DatasetConfig:
+    """The description with the miniature's checksums and numbers instead of the real ones; nothing else changes."""
+    data = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for source in data["sources"]:
+        _pin(source, mini.files.get(_key(source), b""))
+        for part in source["parts"]:
+            _pin(part, mini.files[_key(source, part)])
+    data["expect"] = mini.expect
+    return parse({**data, "verified": True}, DatasetConfig, f"miniature of {config.name}")
+
+
+def _key(source: dict[str, Any], part: dict[str, Any] | None = None) -> str:
+    name = urlsplit(part["http"][0]).path.rpartition("/")[2] if part else file_name(SourceConfig.model_validate(source))
+    return name if source["to"] == "." else f"{source['to']}/{name}"
+
+
+def _pin(entry: dict[str, Any], content: bytes | Folder) -> None:
+    given = [kind for kind in ("sha256", "md5") if entry.pop(kind, None) is not None]
+    entry.pop("bytes", None)
+    # A joined file is checked by its parts.
+    if isinstance(content, bytes) and content:
+        entry |= {kind: hashlib.new(kind, content).hexdigest() for kind in given}
+        entry["bytes"] = len(content)

@@ -168,7 +168,7 @@ def test_a_full_disk_in_a_worker_is_a_failure_of_its_piece(project, monkeypatch,
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("benchmark.store.store.write_shard", full)
+    monkeypatch.setattr("benchmark.store.shards.ShardWriter.append", full)
     monkeypatch.setattr(stage, "run_jobs", lambda function, jobs, *_: ((job, function(job), None) for job in jobs))
     status, _, err = run(monkeypatch, capsys, project, "extract")
     assert status == 1

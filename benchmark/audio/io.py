@@ -73,10 +73,7 @@ def decode(path: Path, sample_rate: int, start: float | None = None, end: float 
     """
     with _open(path) as file:
         rate = file.samplerate
-        first = round((start or 0.0) * rate)
-        last = file.frames if end is None else min(round(end * rate), file.frames)
-        if last <= first:
-            raise ClipError(f"{path}: is {file.frames / rate:g} s long and has nothing from {start or 0:g} s on")
+        first, last = _part(file, start, end, path)
         if first:
             file.seek(first)
         mono = _read(file, last - first, path)
@@ -87,14 +84,34 @@ def decode(path: Path, sample_rate: int, start: float | None = None, end: float 
     return resampled if len(resampled) else _next_to_nothing()
 
 
-def stream(path: Path, sample_rate: int, block_s: float = _BLOCK_SECONDS) -> Iterator[np.ndarray]:
+def seconds(path: Path, start: float | None = None, end: float | None = None) -> float:
+    """Length of what `decode` gives, from the file's header.
+
+    Raises:
+        ClipError: the file is missing, empty, cut short, not audio that can be read, or ends before `start`.
+    """
+    with _open(path) as file:
+        first, last = _part(file, start, end, path)
+        return (last - first) / file.samplerate
+
+
+def stream(
+    path: Path,
+    sample_rate: int,
+    block_s: float = _BLOCK_SECONDS,
+    start: float | None = None,
+    end: float | None = None,
+) -> Iterator[np.ndarray]:
     """The samples of `decode` in consecutive blocks of about `block_s` seconds; memory does not grow with the file.
 
     Raises:
         ClipError: as `decode`, and as late as the block that is wrong.
     """
     with _open(path) as file:
-        rate, promised, given = file.samplerate, file.frames, 0
+        first, last = _part(file, start, end, path)
+        rate, promised, given = file.samplerate, last - first, 0
+        if first:
+            file.seek(first)
         resampler = None
         if rate != sample_rate:
             resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
@@ -130,6 +147,16 @@ def measure(path: Path) -> Measure:
             peak = max(peak, float(block.max()), -float(block.min()))
         _check_length(read, promised, file.format, path)
         return Measure(rate, file.channels, read / rate, peak)
+
+
+def _part(file: soundfile.SoundFile, start: float | None, end: float | None, path: Path) -> tuple[int, int]:
+    """First frame and the one behind the last of the part from `start` to `end` in seconds."""
+    rate = file.samplerate
+    first = round((start or 0.0) * rate)
+    last = file.frames if end is None else min(round(end * rate), file.frames)
+    if last <= first:
+        raise ClipError(f"{path}: is {file.frames / rate:g} s long and has nothing from {start or 0:g} s on")
+    return first, last
 
 
 def _open(path: Path) -> soundfile.SoundFile:

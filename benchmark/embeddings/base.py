@@ -6,7 +6,7 @@ never changes its vectors beyond 1e-5 relative.
 """
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import source
+from benchmark.embeddings.stretches import LONGEST_S, Context, Cuts, Stretch, cut
 from benchmark.errors import ClipError, UserError
 
 Frames = tuple[np.ndarray, np.ndarray]
@@ -34,10 +35,13 @@ class Embedding(abc.ABC):
     Attributes:
         name, sample_rate, dim, hop_seconds, device: as above.
         pool_how: how `config` pools frames to a clip vector.
+        longest_s: longer clips are heard in stretches (`benchmark.embeddings.stretches`).
 
     Raises:
         UserError: `config` declares another sample rate, size or hop.
     """
+
+    longest_s: float = LONGEST_S
 
     def __init__(
         self, config: EmbeddingConfig, *, sample_rate: int, dim: int, hop_seconds: float, device: str | torch.device
@@ -75,9 +79,45 @@ class Embedding(abc.ABC):
             _check_waveform(waveform, position)
         if not len(waveforms):
             return []
+        limit = self._cuts().limit
+        whole = iter(self._together([waveform for waveform in waveforms if len(waveform) <= limit]))
+        return [
+            next(whole) if len(waveform) <= limit else joined(self.embed_stream([waveform])) for waveform in waveforms
+        ]
+
+    def embed_stream(self, blocks: Iterable[np.ndarray]) -> Iterator[Frames]:
+        """Embed one clip of any length that comes in blocks; memory does not grow with it.
+
+        Args:
+            blocks: (n,) float32 each, its samples in order.
+
+        Yields:
+            Its frames and their times, in consecutive pieces: together what `embed` gives for the clip.
+
+        Raises:
+            ValueError, ClipError: as `embed`.
+        """
+        for stretch in cut(_checked_blocks(blocks), self._cuts()):
+            frames, times = self._of_stretch(stretch)
+            if len(times):
+                yield frames, times
+
+    def _of_stretch(self, stretch: Stretch) -> Frames:
+        return stretch.keep(*self._together([stretch.samples])[0], self.sample_rate)
+
+    def _together(self, waveforms: list[np.ndarray]) -> list[Frames]:
+        if not waveforms:
+            return []
         with torch.inference_mode():
-            embedded = self._embed(list(waveforms))
+            embedded = self._embed(waveforms)
         return [self._checked(frames, times, position) for position, (frames, times) in enumerate(embedded)]
+
+    def _cuts(self) -> Cuts:
+        return Cuts.of(self.context(), self.sample_rate, self.longest_s)
+
+    def context(self) -> Context:
+        """What frames need around them; by default nothing: the stretches of a long clip are clips of their own."""
+        return Context()
 
     def embed_clip(self, waveform: np.ndarray) -> np.ndarray:
         """The vector of one clip, (dim,) or (2 * dim,): its frames pooled as the YAML says."""
@@ -147,6 +187,18 @@ def embed_equal_lengths(
             batch = group[start : start + size]
             results.update(zip(batch, embed_batch(np.stack([waveforms[i] for i in batch])), strict=True))
     return [results[position] for position in range(len(waveforms))]
+
+
+def joined(pieces: Iterable[Frames]) -> Frames:
+    """The pieces that `Embedding.embed_stream` gives, in one."""
+    pieces = list(pieces)
+    return np.concatenate([frames for frames, _ in pieces]), np.concatenate([times for _, times in pieces])
+
+
+def _checked_blocks(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    for position, block in enumerate(blocks):
+        _check_waveform(block, position)
+        yield block
 
 
 def _check_waveform(waveform: np.ndarray, position: int) -> None:

@@ -17,12 +17,15 @@ from torch import Tensor
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.base import Embedding
+from benchmark.embeddings.stretches import Context
 
 SAMPLE_RATE = 22050
 DIMS = {"irmas": 98, "frames": 44}
 
 _HOP = 512
 _MFCC = 20
+# Half of the longest window.
+_REACH = 2 * _HOP
 
 
 def irmas_vector(y: np.ndarray) -> np.ndarray:
@@ -70,6 +73,9 @@ class ClassicalEmbedding(Embedding):
         hop_seconds = 1.0 if self.whole else _HOP / SAMPLE_RATE
         dim = DIMS[str(config.model)]
         super().__init__(config, sample_rate=SAMPLE_RATE, dim=dim, hop_seconds=hop_seconds, device=device)
+
+    def context(self) -> Context:
+        return Context() if self.whole else Context(_HOP, _REACH, _REACH)
 
     def _embed(self, waveforms: list[np.ndarray]) -> list[tuple[Tensor, np.ndarray]]:
         return [self._clip(waveform) for waveform in waveforms]

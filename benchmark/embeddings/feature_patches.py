@@ -10,6 +10,10 @@ from torch import Tensor
 
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.patches import PatchEmbedding, Patches
+from benchmark.embeddings.stretches import Context
+
+# Samples on either side that a frame of any front end here hears at most: the window, and slopes over some frames.
+_REACH = 8192
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +85,11 @@ class FeatureEmbedding(PatchEmbedding):
         self.features = features
         self.layout = layout
         self.least_samples = least_samples
+
+    def context(self) -> Context:
+        step = round(self.layout.step_s * self.sample_rate)
+        needed = self.layout.size * step + _REACH
+        return Context(self.layout.hop * step, needed, needed)
 
     def patches(self, waveform: np.ndarray) -> Patches:
         waveform = np.pad(waveform, (0, max(0, self.least_samples - len(waveform))))

@@ -19,6 +19,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.base import Embedding
 from benchmark.embeddings.formats import read_keras_h5
+from benchmark.embeddings.stretches import Context
 from benchmark.embeddings.weight_files import RANDOM, companion, fill, needed, read_state
 from benchmark.errors import UserError
 from benchmark.models.gated_cnn import GatedCnn, load_keras
@@ -57,6 +58,9 @@ class GatedCnnEmbedding(Embedding):
         self.features = Features().to(device)
         self.scaler = scaler.to(device)
         self.net = net.to(device).eval()
+
+    def context(self) -> Context:
+        return Context(SEGMENT * _HOP, 0, _WINDOW)
 
     def _embed(self, waveforms: list[np.ndarray]) -> list[tuple[Tensor, np.ndarray]]:
         return [self._clip(waveform) for waveform in waveforms]

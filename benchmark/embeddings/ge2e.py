@@ -22,6 +22,7 @@ from benchmark.audio.frontends import MelSpectrogram
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, source
 from benchmark.embeddings.patches import PatchEmbedding, Patches
+from benchmark.embeddings.stretches import Context
 from benchmark.embeddings.weight_files import fill, needed
 from benchmark.errors import UserError
 from benchmark.models.ge2e import BANDS, DIM, FRAMES, Ge2e, load_resemblyzer
@@ -95,6 +96,11 @@ class Ge2eEmbedding(PatchEmbedding):
         )
         self.mel = MelSpectrogram(SAMPLE_RATE, _N_FFT, _HOP, BANDS).to(device)
         self.trim = trim
+
+    def context(self) -> Context:
+        needed = FRAMES * _HOP + _N_FFT
+        # Without pauses partials lie anywhere in the clip.
+        return Context() if self.trim else Context(_STEP * _HOP, needed, needed)
 
     def patches(self, waveform: np.ndarray) -> Patches:
         waveform = raise_volume(waveform)

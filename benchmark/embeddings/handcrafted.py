@@ -20,6 +20,7 @@ from benchmark.audio.frontends import MelSpectrogram, dct_matrix, deltas, power_
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.base import Embedding
+from benchmark.embeddings.stretches import Context
 from benchmark.errors import UserError
 
 SAMPLE_RATE = 22_050
@@ -28,6 +29,8 @@ HOP = 441
 
 _MFCC_BANDS = 128
 _COEFFICIENTS = 20
+# Half a window and the slopes' frames.
+_REACH = N_FFT // 2 + 8 * HOP
 _DEFAULTS = {"logmel": {"window": 0.5, "bands": 64}, "mfcc": {"window": 0.5}}
 
 
@@ -74,6 +77,10 @@ class StatisticsEmbedding(Embedding):
         super().__init__(config, sample_rate=SAMPLE_RATE, dim=2 * size, hop_seconds=frames * step_s, device=device)
         self.features = features
         self.frames = frames
+
+    def context(self) -> Context:
+        unit = self.frames * HOP
+        return Context(unit, _REACH, unit + _REACH)
 
     def _embed(self, waveforms: list[np.ndarray]) -> list[tuple[Tensor, np.ndarray]]:
         return [self._statistics(torch.from_numpy(waveform).to(self.device)) for waveform in waveforms]

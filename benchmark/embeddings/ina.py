@@ -21,6 +21,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.formats import read_keras_h5
 from benchmark.embeddings.patches import PatchEmbedding, Patches
+from benchmark.embeddings.stretches import Context
 from benchmark.embeddings.weight_files import fill, needed
 from benchmark.errors import UserError
 from benchmark.models.ina import DESIGNS, FRAMES, Ina, load_keras
@@ -89,6 +90,10 @@ class InaEmbedding(PatchEmbedding):
         self.bands = net.design.bands
         self.every = every
         self.silence = silence
+
+    def context(self) -> Context:
+        needed = FRAMES * ina_mel.HOP + ina_mel.FRAME
+        return Context(self.every * STEP * ina_mel.HOP, needed, needed)
 
     def patches(self, waveform: np.ndarray) -> Patches:
         log_mel = ina_mel.log_mel(torch.from_numpy(waveform).to(self.device))

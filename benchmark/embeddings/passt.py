@@ -23,6 +23,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.precision import DTYPES
 from benchmark.embeddings.spans import Schedule, Span, SpanEmbedding
+from benchmark.embeddings.stretches import Context
 from benchmark.embeddings.torch_checkpoint import read_checkpoint, state_in
 from benchmark.embeddings.weight_files import fill, needed
 from benchmark.errors import UserError
@@ -91,6 +92,9 @@ class Centred(Schedule):
     hop: int
     whole: int
     least: int
+
+    def context(self) -> Context:
+        return Context(self.hop, self.window, self.window)
 
     def spans(self, samples: int) -> list[Span]:
         if samples <= self.whole:

@@ -17,6 +17,7 @@ from benchmark.audio.frontends import MelSpectrogram, power_to_db
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.patches import PatchEmbedding, Patches
+from benchmark.embeddings.stretches import Context
 from benchmark.embeddings.windows import slice_or_zeros
 from benchmark.errors import UserError
 from benchmark.models.random_cnn import (
@@ -80,6 +81,10 @@ class RandomCnnEmbedding(PatchEmbedding):
         super().__init__(config, net, 1, sample_rate=SAMPLE_RATE, dim=net.dim, hop_seconds=hop_seconds, device=device)
         self.mel = mel
         self.length = length
+
+    def context(self) -> Context:
+        unit = self.length * self.step
+        return Context(unit, N_FFT, unit + N_FFT)
 
     def patches(self, waveform: np.ndarray) -> Patches:
         units = len(waveform) if self.mel is None else 1 + len(waveform) // HOP

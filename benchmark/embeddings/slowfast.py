@@ -18,6 +18,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
 from benchmark.embeddings.patches import PatchEmbedding, Patches
+from benchmark.embeddings.stretches import Context
 from benchmark.embeddings.weight_files import fill, needed, read_state
 from benchmark.models.slowfast_nfnet import HaresSlowfast, MuleSlowfast, load_haiku, load_mule
 from benchmark.models.strict import load_strict
@@ -28,6 +29,7 @@ SLICE = 300
 
 _SLICE_HOP = 200
 _LEAST_STD = 0.01
+_N_FFT = 2048
 _BATCH = 2
 
 
@@ -48,7 +50,7 @@ class MuleMel(nn.Module):
         super().__init__()
         self.amplitude = amplitude
         layout = {"window": hann(400), "f_max": 8000.0, "scale": "htk", "norm": None, "pad_mode": "reflect"}
-        self.mel = MelSpectrogram(SAMPLE_RATE, 2048, HOP, 96, **layout)
+        self.mel = MelSpectrogram(SAMPLE_RATE, _N_FFT, HOP, 96, **layout)
         self.mel.filters /= self.mel.filters.norm(dim=0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -64,6 +66,10 @@ class MuleEmbedding(PatchEmbedding):
             config, net, _BATCH, sample_rate=SAMPLE_RATE, dim=net.dim, hop_seconds=hop_seconds, device=device
         )
         self.mel = mel
+
+    def context(self) -> Context:
+        needed = SLICE * HOP + _N_FFT
+        return Context(_SLICE_HOP * HOP, needed, needed)
 
     def patches(self, waveform: np.ndarray) -> Patches:
         mel = self.mel(torch.from_numpy(waveform).to(self.device))

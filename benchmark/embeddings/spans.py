@@ -14,6 +14,7 @@ from torch import Tensor
 
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.base import Embedding, embed_equal_lengths
+from benchmark.embeddings.stretches import Context
 
 # Float32 samples that may share a batch: a CPU has no gain from more than fits its cache.
 _SHARED_SAMPLES = {"cpu": 320_000}
@@ -40,6 +41,10 @@ class Schedule(abc.ABC):
     least: int
 
     @abc.abstractmethod
+    def context(self) -> Context:
+        """What the frames of a part of a clip need around it, to be those of the clip."""
+
+    @abc.abstractmethod
     def spans(self, samples: int) -> list[Span]:
         """Where the network listens, in a clip of `samples` >= 1."""
 
@@ -61,6 +66,9 @@ class Windows(Schedule):
     window: int
     hop: int
     least: int = 1
+
+    def context(self) -> Context:
+        return Context(self.hop, self.window, self.window)
 
     def spans(self, samples: int) -> list[Span]:
         starts = list(range(0, samples - self.window + 1, self.hop)) or [0]
@@ -96,6 +104,11 @@ class Steps(Schedule):
     @property
     def least(self) -> int:
         return self.field
+
+    def context(self) -> Context:
+        # Cuts between windows lie on this grid; the last window of all ends with what is heard, off the grid.
+        unit = (self.window - 2 * self.margin) * self.step
+        return Context(unit, self.margin * self.step + self.field, (self.window + 1) * self.step + self.field)
 
     def count(self, samples: int) -> int:
         """Frames of a clip."""
@@ -144,6 +157,9 @@ class SpanEmbedding(Embedding):
         self.network = network
         self.schedule = schedule
         self.shared_samples = _SHARED_SAMPLES.get(self.device.type, _SHARED_SAMPLES_GPU)
+
+    def context(self) -> Context:
+        return self.schedule.context()
 
     def _embed(self, waveforms: list[np.ndarray]) -> list[tuple[Tensor, np.ndarray]]:
         spans = [self.schedule.spans(len(waveform)) for waveform in waveforms]

@@ -12,6 +12,7 @@ from torch import Tensor
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import source
 from benchmark.embeddings.patches import PatchEmbedding, Patches
+from benchmark.embeddings.stretches import Context
 from benchmark.errors import UserError
 
 
@@ -94,6 +95,9 @@ class WindowEmbedding(PatchEmbedding):
             config, network, batch_size, sample_rate=sample_rate, dim=dim, hop_seconds=hop_seconds, device=device
         )
         self.windows = windows
+
+    def context(self) -> Context:
+        return Context(self.windows.hop, self.windows.size, self.windows.size)
 
     def patches(self, waveform: np.ndarray) -> Patches:
         count = self.windows.count(len(waveform))

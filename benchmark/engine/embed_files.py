@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.audio.io import decode
+from benchmark.audio.io import stream
 from benchmark.config.catalogue import Catalogue
-from benchmark.embeddings.base import pool
+from benchmark.embeddings.base import joined, pool
 from benchmark.embeddings.registry import build_embedding
 from benchmark.errors import ClipError, UserError
 
@@ -32,11 +32,10 @@ def embed_files(
     vectors, names, lost = [], [], {}
     for path in files:
         try:
-            waveform = decode(path, embedding.sample_rate)
+            frames, times = joined(embedding.embed_stream(stream(path, embedding.sample_rate)))
         except ClipError as error:
             lost[str(path)] = str(error)
             continue
-        frames, times = embedding.embed([waveform])[0]
         index = len(names)
         arrays[f"frames_{index}"], arrays[f"times_{index}"] = frames, times
         vectors.append(pool(frames, config.pool))

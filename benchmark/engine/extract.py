@@ -1,5 +1,6 @@
 """The extract stage: frames of every selected dataset under every selected embedding, into the store."""
 
+import contextlib
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +11,7 @@ from tqdm import tqdm
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.datasets.clips import Clip
 from benchmark.embeddings.weights import resolve
-from benchmark.engine.embed_clips import decode_clips, embed_clips
+from benchmark.engine.embed_clips import Sink, embed_clips
 from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.plan import Project, plan_embeddings
 from benchmark.engine.pool import run_jobs
@@ -119,18 +120,19 @@ def extract_job(job: ExtractJob) -> dict[str, str]:
     by_rate = defaultdict(list)
     for target in job.targets:
         try:
-            by_rate[_embedding(target.config.model_dump_json(), target.weights, job.device).sample_rate].append(target)
+            embedding = _embedding(target.config.model_dump_json(), target.weights, job.device)
+            by_rate[embedding.sample_rate].append((target, embedding))
         except UserError as error:
             failed[target.config.name] = str(error)
     for rate, targets in by_rate.items():
-        waveforms, lost = decode_clips(job.clips, rate)
-        for target in targets:
-            embedding = _embedding(target.config.model_dump_json(), target.weights, job.device)
-            try:
-                shard = embed_clips(embedding, waveforms, lost, job.dtype, dict(target.provenance))
-                store.write(target.config.name, job.dataset, target.key, shard)
-            except Exception as error:
-                failed[target.config.name] = f"{type(error).__name__}: {error}"
+        with contextlib.ExitStack() as open_shards:
+            sinks = {}
+            for target, embedding in targets:
+                name = target.config.name
+                writer = store.writer(name, job.dataset, target.key, job.dtype, dict(target.provenance))
+                sinks[name] = Sink(embedding, open_shards.enter_context(writer))
+            embed_clips(job.clips, rate, list(sinks.values()))
+        failed |= {name: sink.failed for name, sink in sinks.items() if sink.failed is not None}
     return failed
 
 

@@ -4,19 +4,22 @@ A shard appears under its name only when it is whole. Its bytes depend on its co
 that was deleted is rebuilt identically.
 """
 
+import contextlib
 import json
 import os
+import shutil
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
+
+from benchmark.errors import ClipError
 
 _DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "I64": np.int64}
+_COPIED_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -45,50 +48,95 @@ class Shard:
         return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
 
 
-def pack(
-    clip_ids: Sequence[str],
-    embedded: Sequence[tuple[np.ndarray, np.ndarray]],
-    lost: dict[str, str],
-    dtype: str,
-    provenance: dict[str, Any],
-) -> Shard:
-    """A shard of what an embedding returned for `clip_ids`."""
-    frames = [pair[0] for pair in embedded] or [np.zeros((0, 1), np.float32)]
-    times = [pair[1] for pair in embedded] or [np.zeros(0)]
-    return Shard(
-        list(clip_ids),
-        np.array([len(pair[0]) for pair in embedded], np.int64),
-        np.ascontiguousarray(np.concatenate(frames), dtype=dtype),
-        np.concatenate(times).astype(np.float64),
-        dict(sorted(lost.items())),
-        provenance,
-    )
+class ShardWriter:
+    """Writes a shard piece by piece, so that the frames of a long clip are never held together.
 
+    Frames go to a file beside the shard, which `finish` puts together and renames. A context: what was not finished when it is left
+    is as if it had never begun.
 
-def write_shard(path: Path, shard: Shard) -> None:
-    """Write `shard` to a temporary name beside `path`, then rename."""
-    metadata = {
-        "clips": json.dumps(shard.clip_ids),
-        "lost": json.dumps(shard.lost, sort_keys=True),
-        "provenance": json.dumps(shard.provenance, sort_keys=True),
-    }
-    tensors = {"frames": shard.frames, "lengths": shard.lengths, "times": shard.times}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(_canonical(save(tensors), metadata))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    Args:
+        path: of the shard.
+        dtype: `float32` or `float16`, in which frames are kept.
+        provenance: what made them.
+    """
 
+    def __init__(self, path: Path, dtype: str, provenance: dict[str, Any]):
+        self._path, self._dtype, self._provenance = path, np.dtype(dtype), provenance
+        self._part = path.with_name(f".{path.name}.{os.getpid()}")
+        self._rows = path.with_name(f".{path.name}.{os.getpid()}-frames")
+        self._size = 1
+        self._clips: dict[str, list[np.ndarray]] = {}
+        self._lost: dict[str, str] = {}
 
-def _canonical(blob: bytes, metadata: dict[str, str]) -> bytes:
-    """The same file with `metadata` in its header and the header's keys sorted: the library writes them in no fixed order."""
-    size = struct.unpack("<Q", blob[:8])[0]
-    header = {**json.loads(blob[8 : 8 + size]), "__metadata__": metadata}
-    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + blob[8 + size :]
+    def __enter__(self) -> "ShardWriter":
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._rows.open("w+b")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rows.unlink(missing_ok=True)
+        self._part.unlink(missing_ok=True)
+        # What could not be written for want of space cannot be written now either.
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def append(self, clip: str, frames: np.ndarray, times: np.ndarray) -> None:
+        """Add frames (n, F) of a clip, and their times (n,); all pieces of a clip follow one another.
+
+        Raises:
+            ClipError: a value is beyond the range of float16.
+        """
+        with np.errstate(over="ignore"):
+            kept = np.ascontiguousarray(frames, self._dtype)
+        if self._dtype == np.float16 and not np.isfinite(kept).all():
+            raise ClipError(f"has values of up to {np.abs(frames).max():g}, too great for float16; set dtype: float32")
+        self._size = frames.shape[1]
+        self._file.write(kept.data)
+        self._clips.setdefault(clip, []).append(np.asarray(times, np.float64))
+
+    def lose(self, clip: str, reason: str) -> None:
+        """Note that a clip cannot be had, and drop its frames if some were added; they must be the last ones."""
+        self._clips.pop(clip, None)
+        self._lost[clip] = reason
+        self._file.flush()
+        self._file.truncate(self._bytes())
+        self._file.seek(0, os.SEEK_END)
+
+    def finish(self) -> None:
+        """Put the shard in its place."""
+        lengths = np.array([sum(map(len, pieces)) for pieces in self._clips.values()], np.int64)
+        times = np.concatenate([np.zeros(0), *(times for pieces in self._clips.values() for times in pieces)])
+        text = self._header(len(lengths), len(times))
+        self._file.seek(0)
+        with self._part.open("wb") as whole:
+            whole.write(struct.pack("<Q", len(text)) + text + lengths.tobytes() + times.tobytes())
+            shutil.copyfileobj(self._file, whole, _COPIED_AT_ONCE)
+        self._part.replace(self._path)
+
+    def _bytes(self) -> int:
+        rows = sum(len(times) for pieces in self._clips.values() for times in pieces)
+        return rows * self._size * self._dtype.itemsize
+
+    def _header(self, clips: int, rows: int) -> bytes:
+        # What is aligned to eight bytes comes first.
+        tensors = {
+            "lengths": ("I64", [clips], 8 * clips),
+            "times": ("F64", [rows], 8 * rows),
+            "frames": (f"F{8 * self._dtype.itemsize}", [rows, self._size], self._bytes()),
+        }
+        header: dict[str, Any] = {
+            "__metadata__": {
+                "clips": json.dumps(list(self._clips)),
+                "lost": json.dumps(self._lost, sort_keys=True),
+                "provenance": json.dumps(self._provenance, sort_keys=True),
+            }
+        }
+        begin = 0
+        for name, (kind, shape, size) in tensors.items():
+            header[name] = {"dtype": kind, "shape": shape, "data_offsets": [begin, begin + size]}
+            begin += size
+        text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+        return text + b" " * (-len(text) % 8)
 
 
 def read_shard(path: Path) -> Shard | None:

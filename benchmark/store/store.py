@@ -1,11 +1,13 @@
 """The store of embeddings: shards by embedding, dataset and content key."""
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmark.store.shards import Shard, read_shard, write_shard
+from benchmark.store.shards import Shard, ShardWriter, read_shard
 
 
 class Store:
@@ -21,9 +23,11 @@ class Store:
         """Whether a whole shard with this key is there."""
         return read_shard(self._path(embedding, dataset, key)) is not None
 
-    def write(self, embedding: str, dataset: str, key: str, shard: Shard) -> None:
-        """Write a shard; it is there wholly or not at all."""
-        write_shard(self._path(embedding, dataset, key), shard)
+    def writer(
+        self, embedding: str, dataset: str, key: str, dtype: str = "float32", provenance: dict[str, Any] | None = None
+    ) -> ShardWriter:
+        """What writes a shard; it is there wholly or not at all. Arguments as in `ShardWriter`."""
+        return ShardWriter(self._path(embedding, dataset, key), dtype, provenance or {})
 
     def open(self, embedding: str, dataset: str, keys: Sequence[str]) -> "StoreView":
         """The shards with these keys as one table.
@@ -49,6 +53,20 @@ class Store:
                 removed += 1
         for path in (self.root / embedding / dataset).glob(".*.safetensors.*"):
             path.unlink(missing_ok=True)
+        return removed
+
+    def forget(self, known: Mapping[str, Iterable[str]]) -> int:
+        """Remove the shards of embeddings and datasets that are not in `known` (embedding -> datasets); returns how many went.
+
+        Nothing but shards, and what a killed process left of them, is removed: a folder that holds anything else stays.
+        """
+        removed = 0
+        for path in sorted(self.root.glob("*/*")):
+            if path.is_dir() and path.name not in set(known.get(path.parent.name, ())):
+                removed += self.prune(path.parent.name, path.name, ())
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+                    path.parent.rmdir()
         return removed
 
 

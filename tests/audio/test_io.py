@@ -7,7 +7,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.audio.io import decode, measure, probe, stream
+from benchmark.audio.io import decode, measure, probe, seconds, stream
 from benchmark.errors import ClipError
 
 RATE = 16_000
@@ -88,6 +88,10 @@ def test_a_part_is_what_the_whole_has_there(tmp_path, kind):
     np.testing.assert_allclose(decode(path, RATE, 1.5), whole[RATE // 2 * 3 :], atol=1e-6)
     np.testing.assert_allclose(decode(path, RATE, None, 0.1), whole[: RATE // 10], atol=1e-6)
     assert len(decode(path, RATE, 1.5, 99.0)) == RATE // 2
+    assert (seconds(path), seconds(path, 0.5, 1.25), seconds(path, 1.5, 99.0)) == (2.0, 0.75, 0.5)
+    blocks = list(stream(path, 8_000, 0.2, 0.5, 1.25))
+    assert len(blocks) > 2
+    np.testing.assert_allclose(np.concatenate(blocks), decode(path, 8_000, 0.5, 1.25), atol=1e-6)
 
 
 def test_a_part_after_the_end_is_refused(tmp_path):

@@ -3,11 +3,12 @@
 import contextlib
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from tqdm import tqdm
 
+from benchmark.audio.io import seconds
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.datasets.clips import Clip
 from benchmark.embeddings.weights import resolve
@@ -15,8 +16,11 @@ from benchmark.engine.embed_clips import Sink, embed_clips
 from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.plan import Project, plan_embeddings
 from benchmark.engine.pool import run_jobs
-from benchmark.errors import UserError
+from benchmark.errors import ClipError, UserError
 from benchmark.store.store import Store
+
+# Seconds of audio, counted once for each embedding that they go through; `rate` is so many a second.
+_BAR = "{desc}: {percentage:3.0f}% {n:.0f}/{total:.0f} s of audio, {rate_noinv_fmt}, {elapsed}, {remaining} left"
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,18 @@ class ExtractJob:
     targets: tuple[Target, ...]
     dtype: str
     device: str
+
+    @cached_property
+    def seconds(self) -> float:
+        """Audio to be embedded: the clips' length once for every target; what cannot be read counts nothing."""
+        total = 0.0
+        for clip in self.clips:
+            with contextlib.suppress(ClipError):
+                if clip.start is None or clip.end is None:
+                    total += seconds(clip.path, clip.start, clip.end)
+                else:
+                    total += clip.end - clip.start
+        return total * len(self.targets)
 
 
 def store_of(project: Project) -> Store:
@@ -69,12 +85,12 @@ def extract(project: Project) -> Outcome:
                 ExtractJob(store.root, dataset, clips, tuple(wanted), project.params.extract.dtype, device_of(project))
             )
     jobs = _with_weights(jobs, outcome)
-    total = sum(len(job.targets) for job in jobs)
-    with tqdm(total=total, unit="shard", desc="extract", mininterval=2, disable=total == 0) as bar:
+    total = sum(job.seconds for job in jobs)
+    with tqdm(total=total, desc="extract", unit=" audio-s", bar_format=_BAR, mininterval=2, disable=not jobs) as bar:
         for job, done, reason in run_jobs(
             extract_job, jobs, project.params.engine.workers, project.params.engine.backend
         ):
-            bar.update(len(job.targets))
+            bar.update(job.seconds)
             if reason is not None:
                 outcome.failures += [Failure(f"{t.config.name} on {job.dataset}", reason) for t in job.targets]
                 continue
@@ -82,7 +98,16 @@ def extract(project: Project) -> Outcome:
             outcome.failures += [Failure(f"{name} on {job.dataset}", why) for name, why in done.items()]
     for (embedding, dataset), keys in keep.items():
         store.prune(embedding, dataset, keys)
+    if project.data_root.resolve().is_relative_to(project.root.resolve()):
+        # A store elsewhere may serve other projects, whose embeddings are unknown here.
+        store.forget(dict.fromkeys(project.catalogue.embeddings, _datasets(project)))
     return outcome
+
+
+def _datasets(project: Project) -> set[str]:
+    """Names of all datasets that the project describes, those held by tasks included."""
+    catalogue = project.catalogue
+    return {*catalogue.datasets, *(catalogue.dataset_of(task).name for task in catalogue.tasks.values())}
 
 
 def device_of(project: Project) -> str:

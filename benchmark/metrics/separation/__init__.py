@@ -1,0 +1,1 @@
+"""Scores of separated sources: BSS Eval v3 and v4, scale-invariant ratios, and perceptual measures."""

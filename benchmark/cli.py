@@ -220,6 +220,29 @@ def bench_extract(
     print_bench(report, json, markdown)
 
 
+@bench.command("separation")
+def bench_separation(
+    sources: Annotated[int, typer.Option(help="Number of sources.")] = 4,
+    seconds: Annotated[float, typer.Option(help="Length of the signals.")] = 60.0,
+    threads: Annotated[int, typer.Option(help="Threads of each side.")] = 2,
+    rounds: Annotated[int, typer.Option(help="How often each side is timed.")] = 3,
+    peers: Annotated[Path | None, typer.Option(help="A Python that has museval and fast-bss-eval.")] = None,
+    permutations: Annotated[
+        bool, typer.Option("--permutations", help="Also mir_eval's search over all orders.")
+    ] = False,
+    json: Json = False,
+    markdown: Markdown = False,
+) -> None:
+    """Seconds to score separated sources, beside mir_eval and others. Example: leveret bench separation --seconds 10"""
+    from benchmark.bench.separation import run
+    from benchmark.console import print_bench
+
+    report = run(
+        sources=sources, seconds=seconds, threads=threads, rounds=rounds, peers=peers, permutations=permutations
+    )
+    print_bench(report, json, markdown)
+
+
 @app.command()
 def new(
     kind: Annotated[str, typer.Argument(help="task")],

@@ -89,6 +89,8 @@ def bss_eval(
 
 def as_signals(signals: np.ndarray | Tensor, device: str | torch.device = "cpu") -> Tensor:
     """Signals (K, T) or (K, T, C) as (K, T, C) float64."""
+    # torch knows no negative strides, which a reversed array has.
+    signals = np.ascontiguousarray(signals) if isinstance(signals, np.ndarray) else signals
     tensor = torch.as_tensor(signals).to(device, torch.float64)
     if tensor.ndim not in (2, 3):
         raise ValueError(f"signals are (sources, samples) or (sources, samples, channels), not {tuple(tensor.shape)}")

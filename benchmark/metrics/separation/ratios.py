@@ -48,7 +48,7 @@ def si_sir_sar(estimates: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
     whole = weights.T @ references
     target = _projection(estimates, references)
     sir = _ratio(target, whole - target, references)
-    return sir, _ratio(target, estimates - whole, references)
+    return sir, _ratio(whole, estimates - whole, references)
 
 
 def _projection(estimate: Tensor, reference: Tensor) -> Tensor:

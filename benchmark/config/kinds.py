@@ -11,6 +11,11 @@ METRICS: dict[str, tuple[str, ...]] = {
     ),
     "regression": ("r2", "mae", "rmse", "pitch_accuracy", "chroma_accuracy"),
     "verification": ("eer", "min_dcf_0.01", "min_dcf_0.05"),
+    # Over the mixture (`improvement`, `nsdr`) or absolute; BSS Eval in version 3 (whole files) or 4 (medians of windows).
+    "separation": (
+        "si_sdr_improvement", "si_sdr", "bss_v4_sdr", "bss_v4_isr", "bss_v4_sir", "bss_v4_sar", "bss_v3_sdr",
+        "bss_v3_sdr_improvement", "bss_v3_nsdr", "bss_v3_sir", "bss_v3_sar", "pesq_wb", "stoi",
+    ),
 }  # fmt: skip
 
 # Of multiclass tasks whose only probe is `cosine`: each clip of a test part asks for those of its class.

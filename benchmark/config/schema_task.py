@@ -54,6 +54,9 @@ class TaskConfig(Schema):
     label: str | list[str] = Field(
         "label", description="the field of the dataset that is predicted; slots: the list of fields, one a slot"
     )
+    sources: list[Name] = Field(
+        default_factory=list, description="separation: what the mixture is taken apart into, fields `stem_<source>`"
+    )
     group: str | None = Field(
         None, description="the field that must not be split between folds; the dataset's own by default"
     )
@@ -119,7 +122,7 @@ class TaskConfig(Schema):
                     )
         return value
 
-    @field_validator("levels", "probes", "metrics")
+    @field_validator("levels", "probes", "metrics", "sources")
     @classmethod
     def _unique(cls, value: list[str]) -> list[str]:
         if len(set(value)) != len(value):
@@ -139,7 +142,10 @@ class TaskConfig(Schema):
             raise ValueError("label: a list of fields for kind slots, one field for every other kind")
         if isinstance(self.label, list) and (len(self.label) < 2 or len(set(self.label)) < len(self.label)):
             raise ValueError("label: kind slots needs two different fields or more")
+        if kind == "separation" and not self.sources:
+            raise ValueError("sources: missing; kind separation needs them, such as [vocals, accompaniment]")
         for field, is_given, fitting in (
+            ("sources", bool(self.sources), ("separation",)),
             ("classes", self.classes is not None, kinds.WITH_CLASSES),
             ("trials", self.trials is not None, ("verification",)),
             ("levels", "frame" in self.levels, kinds.WITH_FRAMES),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.config.schema_task import TaskConfig
-from benchmark.datasets.clips import Clip
+from benchmark.datasets.clips import STEM, Clip
 from benchmark.engine.targets import Slot, read_targets
 from benchmark.engine.trials import read_trials
 from benchmark.errors import UserError
@@ -114,6 +114,8 @@ def task_items(
     """
     clips = sorted(clips, key=lambda clip: clip.id)
     fields = task.label if isinstance(task.label, list) else [task.label]
+    if task.kind == "separation":
+        fields = [f"{STEM}{source}" for source in task.sources]
     for name in [*fields, *task.filter, *([task.group] if task.group else [])]:
         if clips and not any(name in clip.labels or name == "group" for clip in clips):
             known = ", ".join(sorted({key for clip in clips for key in clip.labels}))

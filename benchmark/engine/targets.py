@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.config.schema_task import TaskConfig
-from benchmark.datasets.clips import Clip
+from benchmark.datasets.clips import STEM, Clip
 from benchmark.errors import UserError
 
 # In the labels of kind multilabel: nobody knows whether the clip has the class.
@@ -36,8 +36,8 @@ class Targets:
         kept: which of the clips have an answer, as indices.
         labels: of those. multiclass and verification: (n,) int64 class or identity. multilabel: (n, C) int64 of 0, 1 and
             `UNKNOWN`. regression: (n,) float64. slots: (n, S) int64. events: (n, C) int64 of 0 and 1, whether the class
-            occurs.
-        classes: names of the classes or identities; none for regression and slots.
+            occurs. separation: (n,) int64 zeros.
+        classes: names of the classes or identities; none for regression, slots and separation.
         slots: the slots.
         events: events: of each clip its (m, 3) float64 start and end in seconds and class, sorted.
     """
@@ -50,7 +50,7 @@ class Targets:
 
 
 def read_targets(task: TaskConfig, clips: Sequence[Clip], where: str) -> Targets:
-    """The targets of a task; clips whose field is missing or empty are left out.
+    """The targets of a task; clips whose field (separation: one of the stems) is missing or empty are left out.
 
     Raises:
         UserError: a value is not what the kind asks for, or a class is missing; opened by `where`, the task's file.
@@ -148,6 +148,12 @@ def _events(task: TaskConfig, clips: Sequence[Clip], where: str) -> Targets:
     return Targets(kept, occurs, classes, events=events)
 
 
+def _stems(task: TaskConfig, clips: Sequence[Clip], where: str) -> Targets:
+    kept = [i for i, clip in enumerate(clips) if all(clip.labels.get(f"{STEM}{source}") for source in task.sources)]
+    _require_some(kept, where)
+    return Targets(kept, np.zeros(len(kept), np.int64), [])
+
+
 def _event_list(value: Any, task: TaskConfig, clip: Clip, where: str) -> list[tuple[float, float, str]]:
     if not isinstance(value, list) or not all(isinstance(event, Mapping) for event in value):
         raise _wrong(value, "a list of {start, end, label}", task, clip, where)
@@ -169,6 +175,7 @@ _READERS: dict[str, Callable[[TaskConfig, Sequence[Clip], str], Targets]] = {
     "regression": _number,
     "slots": _slots,
     "events": _events,
+    "separation": _stems,
 }
 
 

@@ -222,3 +222,29 @@ def test_identities_cannot_be_stratified():
     made = items([f"s{i % 4}" for i in range(40)], kind="verification")
     with pytest.raises(UserError, match=r"^t\.yaml: folds\.kind: stratified divides identities"):
         task_splits(task(kind="verification", folds={"kind": "stratified"}), made, "t.yaml")
+
+
+def test_separation_takes_the_clips_that_have_every_stem_and_divides_them_by_group():
+    stems = [{"stem_a": "a.wav", "stem_b": ["b.wav", "c.wav"]}, {"stem_a": "a.wav"}] * 12
+    found = [Clip(f"c{i:03}", Path("m.wav"), labels=stems[i], group=f"g{i // 4}") for i in range(24)]
+    asked = task(kind="separation", sources=["a", "b"], metrics=["bss_v4_sdr"], folds={"k": 3})
+    made = task_items(asked, found, "t.yaml")
+    assert made.ids == [f"c{i:03}" for i in range(0, 24, 2)]
+    for split in task_splits(asked, made, "t.yaml"):
+        assert not {made.groups[i] for i in split.train} & {made.groups[i] for i in split.test}
+    with pytest.raises(UserError, match="the data have no field 'stem_drums'"):
+        task_items(task(kind="separation", sources=["a", "drums"]), found, "t.yaml")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"kind": "separation"}, "sources: missing"),
+        ({"kind": "multiclass", "sources": ["a"]}, "sources: is for kind separation"),
+        ({"kind": "separation", "sources": ["a", "a"]}, "an entry is there twice"),
+        ({"kind": "separation", "sources": ["a"], "metrics": ["sdr"]}, "metrics: 'sdr' is unknown"),
+    ],
+)
+def test_what_separation_needs(fields, words):
+    with pytest.raises(UserError, match=words):
+        task(**fields)

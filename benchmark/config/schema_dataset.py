@@ -180,6 +180,13 @@ class LongConfig(Schema):
     positive_at: float = Field(0.5, description="the class is there from this value on")
 
 
+class WideConfig(Schema):
+    """Columns of a table, a class each, with 1 where a clip has it."""
+
+    field: str = Field("label", description="becomes the list of the clip's classes")
+    columns: list[str] = Field(min_length=1, description="the classes, as the head of the table calls them")
+
+
 class TableConfig(Schema):
     """A table that adds fields to rows that are there."""
 
@@ -190,7 +197,14 @@ class TableConfig(Schema):
     with_: str = Field("{path}", alias="with", description="{field}s of the row")
     fields: dict[str, str] | None = Field(None, description="field -> column; every column by default")
     long: LongConfig | None = Field(None, description="several rows a clip, one a class; adds no other field")
+    wide: WideConfig | None = Field(None, description="a column a class; `fields` are added besides, none by default")
     missing: Literal["error", "keep", "drop"] = Field("error", description="what to do with rows that it does not have")
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> "TableConfig":
+        if self.long and self.wide:
+            raise ValueError("a table is `long` or `wide`, and not both")
+        return self
 
 
 class DropConfig(Schema):
@@ -296,6 +310,7 @@ class DatasetConfig(Schema):
     verified: bool = Field(True, description="false: not yet compared with the real files")
     licence: str | None = None
     citation: list[str] = Field(default_factory=list)
+    bibtex: str | None = Field(None, description="entries for `leveret cite`; made of `citation` where not given")
     homepage: str | None = None
     size: SizeConfig = SizeConfig()
     note: str | None = None

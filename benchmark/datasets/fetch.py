@@ -17,6 +17,7 @@ from benchmark.datasets.indexes import hub_download, pip_download
 from benchmark.datasets.ledger import Entry, record
 from benchmark.datasets.mirrors import copy_of, with_mirrors
 from benchmark.datasets.places import archive_folder, manual_folder
+from benchmark.datasets.split_zip import is_split_zip, make_single
 from benchmark.datasets.transfer import Fetched, Progress, check_space, download, sha256_file
 from benchmark.errors import UserError
 
@@ -178,6 +179,8 @@ def _joined(
         for part in parts:
             with part.path.open("rb") as content:
                 shutil.copyfileobj(content, out, 1 << 20)
+    if is_split_zip([part.path.name for part in parts]):
+        make_single(making, [part.bytes for part in parts])
     making.replace(target)
     _verify(config, source, target, set_aside=True)
     for part in parts:

@@ -72,8 +72,9 @@ def join_table(rows: list[FileRow], table: TableConfig, tree: Tree, where: str) 
         for row in read_table(tree.root / file, table.columns, table.separator)
     ]
     names = column_names(content)
-    wanted = table.fields if table.fields is not None else {name: name for name in names}
-    for column in (table.long.label, table.long.value) if table.long else wanted.values():
+    wanted = table.fields if table.fields is not None else {} if table.wide else {name: name for name in names}
+    marks = table.wide.columns if table.wide else []
+    for column in (table.long.label, table.long.value) if table.long else (*wanted.values(), *marks):
         if column not in names:
             raise UserError(f"{where}: {table.file} has no column {column!r}; columns that it has: {', '.join(names)}")
     if table.long:
@@ -85,6 +86,8 @@ def join_table(rows: list[FileRow], table: TableConfig, tree: Tree, where: str) 
             if key in by_key:
                 raise UserError(f"{where}: {table.file} has {key!r} twice; choose `match` so that each row is one")
             by_key[key] = {field: entry.get(column, "") for field, column in wanted.items()}
+            if table.wide:
+                by_key[key][table.wide.field] = [column for column in marks if entry.get(column) == "1"]
     joined, lacking = [], []
     for row in rows:
         found = by_key.get(fill(table.with_, row.known(), f"{where}: with"))

@@ -18,6 +18,7 @@ from benchmark.datasets.ledger import read_ledger
 from benchmark.datasets.read import is_ready, read_dataset
 from benchmark.datasets.sources import Prepared, prepare
 from benchmark.errors import UserError
+from tests.datasets.segments import split
 from tests.datasets.sounds import tone, write
 
 ITEMS = [{"glob": "set/**/*.wav", "fields": {"label": "{folder}"}}]
@@ -139,6 +140,14 @@ def test_parts_are_joined(server, tmp_path, archive):
     with pytest.raises(UserError, match="set aside"):
         prepare(wrong, tmp_path / "other")
     assert not_there(tmp_path / "other", wrong)
+
+
+def test_segments_of_a_zip_become_one(server, tmp_path, archive):
+    names = ("a.z01", "a.z02", "a.zip")
+    parts = [{"http": server.add(n, part)} for n, part in zip(names, split(archive, 3), strict=True)]
+    dataset = config({"parts": parts, "file": "a.zip"})
+    prepare(dataset, tmp_path)
+    assert len(read_dataset(dataset, tmp_path)) == 6
 
 
 def test_a_dropped_connection_goes_on_where_it_was(server, tmp_path, archive):

@@ -8,10 +8,15 @@ from benchmark.config.base import Schema
 from benchmark.config.schema_probe import (
     PROTOCOLS,
     SOLVERS,
+    CentroidSettings,
     CosineSettings,
+    FewshotSettings,
+    KnnSettings,
     LogisticSettings,
     MlpSettings,
     ProbeName,
+    RidgeSettings,
+    SvmSettings,
     solver_of,
 )
 
@@ -88,6 +93,11 @@ class ProbeParams(Schema):
         default_factory=list, description="probes of every task, in place of those that its YAML names"
     )
     logistic: LogisticSettings = LogisticSettings()
+    svm: SvmSettings = SvmSettings()
+    ridge: RidgeSettings = RidgeSettings()
+    knn: KnnSettings = KnnSettings()
+    centroid: CentroidSettings = CentroidSettings()
+    fewshot: FewshotSettings = FewshotSettings()
     mlp: MlpSettings = MlpSettings()
     cosine: CosineSettings = CosineSettings()
 

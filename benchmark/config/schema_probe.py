@@ -34,15 +34,90 @@ class LogisticSettings(ProbeSettings):
 
     Attributes:
         C: Inverse strengths of the L2 penalty (scikit-learn's C); the best on the validation part is taken.
+        form: One softmax, or a sigmoid a class, normalised to sum to one.
         max_iter: Largest number of iterations at one C.
         tol: A C is finished when the objective is within this part of its minimum (by the Newton decrement).
         dtype: `float32`, or `float64` to compare coefficients closely.
     """
 
     C: list[Positive] = Field(default_factory=lambda: [1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1000.0], min_length=1)
+    form: Literal["multinomial", "one_vs_rest"] = "multinomial"
     max_iter: int = Field(200, ge=1)
     tol: Positive = 1e-3
     dtype: Dtype = "float32"
+
+
+class SvmSettings(ProbeSettings):
+    """Linear support vector machines with squared hinge loss, one against the rest.
+
+    Attributes:
+        C: Inverse strengths of the L2 penalty (scikit-learn's C); the best on the validation part is taken.
+        penalise_bias: Whether the bias is penalised like a weight, as liblinear does.
+        max_iter: Largest number of iterations at one C.
+        tol: A C is finished when the objective is within this part of its minimum (by the Newton decrement).
+        dtype: `float32`, or `float64` to compare coefficients closely.
+    """
+
+    C: list[Positive] = Field(
+        default_factory=lambda: [3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0], min_length=1
+    )
+    penalise_bias: StrictBool = True
+    max_iter: int = Field(200, ge=1)
+    tol: Positive = 1e-3
+    dtype: Dtype = "float32"
+
+
+class RidgeSettings(ProbeSettings):
+    """Ridge regression; of classes one against the rest with targets of -1 and 1.
+
+    Attributes:
+        alpha: Strengths of the L2 penalty.
+        select: Choose the strength on the validation part, or by generalised cross-validation on the training part.
+    """
+
+    alpha: list[Positive] = Field(default_factory=lambda: [1e-2, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5], min_length=1)
+    select: Literal["validation", "gcv"] = "validation"
+
+
+class KnnSettings(ProbeSettings):
+    """Nearest neighbours; everything that is a list is chosen on the validation part.
+
+    Attributes:
+        k: Numbers of neighbours.
+        metric: Which neighbours are near.
+        temperature: Neighbours vote with the softmax of their similarity (cosine, or half the negative squared
+            distance) over this; 0: all alike.
+    """
+
+    k: list[Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: [1, 3, 5, 10, 20, 50], min_length=1)
+    metric: list[Literal["cosine", "euclidean"]] = Field(default_factory=lambda: ["cosine", "euclidean"], min_length=1)
+    temperature: float = Field(0.0, ge=0)
+
+
+class CentroidSettings(ProbeSettings):
+    """The nearest mean of a class.
+
+    Attributes:
+        metric: Which means are near; of several the best on the validation part.
+    """
+
+    metric: list[Literal["cosine", "euclidean"]] = Field(default_factory=lambda: ["cosine", "euclidean"], min_length=1)
+
+
+class FewshotSettings(ProbeSettings):
+    """A few training clips a class, drawn many times; scores are means over the draws. Nothing is chosen.
+
+    Attributes:
+        shots: Clips a class; all of them where a training part has fewer.
+        draws: Number of draws a fold.
+        solver: Nearest centroid (cosine), or logistic regression.
+        C: Inverse strength of the L2 penalty of the logistic regression.
+    """
+
+    shots: int = Field(5, ge=1)
+    draws: int = Field(20, ge=1)
+    solver: Literal["centroid", "logistic"] = "centroid"
+    C: Positive = 1.0
 
 
 class MlpSettings(ProbeSettings):
@@ -86,6 +161,11 @@ class CosineSettings(ProbeSettings):
 # Name of a solver -> its settings, which params.yaml may change below `probe:`.
 SOLVERS: dict[str, type[ProbeSettings]] = {
     "logistic": LogisticSettings,
+    "svm": SvmSettings,
+    "ridge": RidgeSettings,
+    "knn": KnnSettings,
+    "centroid": CentroidSettings,
+    "fewshot": FewshotSettings,
     "mlp": MlpSettings,
     "cosine": CosineSettings,
 }
@@ -93,6 +173,9 @@ SOLVERS: dict[str, type[ProbeSettings]] = {
 # Name of a protocol -> its solver and what it sets there; the rest is the solver's own default, whatever params.yaml says.
 PROTOCOLS: dict[str, tuple[str, dict[str, Any]]] = {
     "kehling": ("mlp", {}),
+    "xares-knn": ("knn", {"k": [10], "metric": ["cosine"], "temperature": 0.07, "scaling": "none"}),
+    **{f"{n}-shot": ("fewshot", {"shots": n}) for n in (1, 5, 10, 20)},
+    **{f"{n}-shot-logistic": ("fewshot", {"shots": n, "solver": "logistic"}) for n in (1, 5, 10, 20)},
 }
 
 

@@ -1,13 +1,16 @@
-"""Regularised logistic regression of all folds over a path of penalties, as one batched program."""
+"""Regularised linear classifiers of all folds over a path of penalties, as one batched program: logistic regression.
+
+Linear support vector machines (`benchmark.probes.svm`) differ in the loss alone and are fitted here too.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from benchmark.config.schema_probe import LogisticSettings
+from benchmark.config.schema_probe import LogisticSettings, SvmSettings
 from benchmark.metrics.folds import Split
 from benchmark.probes.design import make_design
 from benchmark.probes.registry import Question
@@ -18,10 +21,13 @@ from benchmark.probes.weights import class_weights
 _ABSENT = -1e4
 _ROWS = 16384
 
+# How logits become posteriors: a softmax, independent sigmoids, or sigmoids that are made to sum to one.
+Link = Literal["softmax", "sigmoid", "normalised"]
+
 
 @dataclass(frozen=True)
-class LogisticFit:
-    """One logistic regression a fold, at the C that its validation part chose.
+class LinearFit:
+    """One linear classifier a fold, at the C that its validation part chose.
 
     Attributes:
         weights: (K, C, F) of scaled features; a single column for two classes.
@@ -32,7 +38,7 @@ class LogisticFit:
         valid_scores: (K, L) validation score at each C, ascending.
         path: (L,) the values of C, ascending.
         iterations: (K, L) iterations at each C (multilabel: the largest over classes).
-        multilabel: Whether columns are independent.
+        link: How logits become posteriors.
     """
 
     weights: torch.Tensor
@@ -43,13 +49,11 @@ class LogisticFit:
     valid_scores: np.ndarray
     path: np.ndarray
     iterations: np.ndarray
-    multilabel: bool
+    link: Link
 
     def posterior(self, fold: int, features: torch.Tensor) -> np.ndarray:
         """Compute posteriors (n, C) float64 of features (n, F) by the model of one fold."""
-        return _posterior(
-            self.weights[fold], self.bias[fold], self.shift[fold], self.scale[fold], features, self.multilabel
-        )
+        return _posterior(self.weights[fold], self.bias[fold], self.shift[fold], self.scale[fold], features, self.link)
 
     def choices(self) -> list[dict[str, Any]]:
         """The C of each fold, and its score on the validation part."""
@@ -59,7 +63,7 @@ class LogisticFit:
         ]
 
 
-def solve(features: torch.Tensor, question: Question, settings: LogisticSettings) -> LogisticFit:
+def solve(features: torch.Tensor, question: Question, settings: LogisticSettings) -> LinearFit:
     """Fit a question of classes; the features are overwritten."""
     if question.kind == "regression":
         raise ValueError("logistic regression answers no question of numbers; use ridge")
@@ -69,11 +73,14 @@ def solve(features: torch.Tensor, question: Question, settings: LogisticSettings
     )  # fmt: skip
 
 
-def _link(logits: torch.Tensor, multilabel: bool) -> np.ndarray:
-    """Turn logits (..., C, n) into posteriors (..., n, C) float64; a single multiclass column means two classes."""
+def _apply_link(logits: torch.Tensor, link: Link) -> np.ndarray:
+    """Turn logits (..., C, n) into posteriors (..., n, C) float64; a single softmax column means two classes."""
     logits = logits.to(torch.float64).transpose(-1, -2)
-    if multilabel:
+    if link == "sigmoid":
         return torch.sigmoid(logits).cpu().numpy()
+    if link == "normalised":
+        each = torch.sigmoid(logits).clamp(min=1e-300)
+        return (each / each.sum(-1, keepdim=True)).cpu().numpy()
     if logits.shape[-1] == 1:
         logits = torch.cat([torch.zeros_like(logits), logits], -1)
     return torch.softmax(logits, -1).cpu().numpy()
@@ -85,14 +92,14 @@ def _posterior(
     shift: torch.Tensor,
     scale: torch.Tensor,
     features: torch.Tensor,
-    multilabel: bool,
+    link: Link,
 ) -> np.ndarray:
     """Compute posteriors (..., n, C) for weights (..., C, F), bias (..., C) and one fold's scaling."""
     parts = []
     for start in range(0, len(features), _ROWS):
         block = features[start : start + _ROWS]
         scaled = ((block.to(torch.float64) - shift) / scale).to(weights.dtype)
-        parts.append(_link(weights @ scaled.T + bias[..., None], multilabel))
+        parts.append(_apply_link(weights @ scaled.T + bias[..., None], link))
     return np.concatenate(parts, axis=-2)
 
 
@@ -101,23 +108,23 @@ def fit_logistic(
     labels: np.ndarray,
     splits: Sequence[Split],
     n_classes: int,
-    settings: LogisticSettings,
+    settings: LogisticSettings | SvmSettings,
     score: Callable[[int, np.ndarray], float],
     multilabel: bool = False,
     overwrite: bool = False,
-) -> LogisticFit:
+) -> LinearFit:
     """Fit every fold at every C, and choose a C per fold on its validation part.
 
     The objective at one C is scikit-learn's: `C * sum_i loss_i + |W|^2 / 2`, bias free; multinomial for three classes
-    or more, a single sigmoid column for two, one column a class when multilabel. Of equal validation scores the
-    smallest C wins. A class that a training part lacks has posterior 0. Test rows are never read.
+    or more, a single sigmoid column for two, one column a class when multilabel or one against the rest. Of equal
+    validation scores the smallest C wins. A class that a training part lacks has posterior 0. Test rows are never read.
 
     Args:
         features: (n, F) float.
-        labels: (n,) int, or (n, C) of 0 and 1.
+        labels: (n,) int, or (n, C) of 0 and 1, and -1 where unknown.
         splits: K splits of the rows.
         n_classes: C.
-        settings: Grid, tolerance and scaling.
+        settings: Loss, grid, tolerance and scaling.
         score: Maps a fold and the posteriors (n_valid, C) of its validation rows to a score; higher is better.
         multilabel: Whether labels are (n, C).
         overwrite: Spare memory by rescaling `features` in place; the fit is then of the rescaled features.
@@ -130,8 +137,15 @@ def fit_logistic(
             raise ValueError(f"fold {fold} has no training or no validation rows")
         parts[fold, split.train] = True
     path = np.unique(np.asarray(settings.C, dtype=np.float64))
+    hinge = isinstance(settings, SvmSettings)
+    link: Link = "sigmoid" if multilabel else "softmax"
+    if not multilabel and n_classes > 2 and (hinge or settings.form == "one_vs_rest"):
+        labels, multilabel = (np.asarray(labels)[:, None] == np.arange(n_classes)).astype(np.int64), True
+        link = "softmax" if hinge else "normalised"
     design = make_design(features, parts.to(device), settings.scaling, dtype, overwrite)
     problem, columns = _problem(labels, parts.numpy(), splits, n_classes, settings, multilabel, path, dtype, device)
+    if hinge:
+        problem.hinge, problem.bias_penalty = True, float(settings.penalise_bias)
     coordinates, bias, iterations = solve_path(design, problem, settings.tol, settings.max_iter)
 
     # Members are fold-major; a fold's members are one softmax or several single columns.
@@ -145,11 +159,11 @@ def fit_logistic(
     for fold, split in enumerate(splits):
         valid = features[torch.from_numpy(split.valid).to(device)]
         scaling = (design.shift64[fold], design.scale64[fold])
-        posteriors = _posterior(weights[fold], bias[fold], *scaling, valid, multilabel)
+        posteriors = _posterior(weights[fold], bias[fold], *scaling, valid, link)
         scores[fold] = [score(fold, posterior) for posterior in posteriors]
     best = np.argmax(scores, axis=1)
     each, picked = torch.arange(folds), torch.from_numpy(best)
-    return LogisticFit(
+    return LinearFit(
         weights=weights[each, picked],
         bias=bias[each, picked],
         shift=design.shift64,
@@ -158,7 +172,7 @@ def fit_logistic(
         valid_scores=scores,
         path=path,
         iterations=iterations.view(folds, -1, len(path)).amax(1).numpy(),
-        multilabel=multilabel,
+        link=link,
     )
 
 
@@ -167,7 +181,7 @@ def _problem(
     parts: np.ndarray,
     splits: Sequence[Split],
     n_classes: int,
-    settings: LogisticSettings,
+    settings: LogisticSettings | SvmSettings,
     multilabel: bool,
     path: np.ndarray,
     dtype: torch.dtype,
@@ -179,14 +193,16 @@ def _problem(
     if multilabel or n_classes == 2:
         targets = np.asarray(labels if multilabel else labels[:, None], dtype=np.float64).T
         columns = len(targets)
+        known = targets >= 0
+        targets = np.where(known, targets, 0.0)
         positive = (weights @ targets.T).reshape(-1, 1)
-        total = np.repeat(weights.sum(1), columns)[:, None]
+        total = (weights @ known.T).reshape(-1, 1)
         members = np.repeat(np.arange(folds), columns)
-        weights = weights[members]
+        weights = weights[members] * np.tile(known, (folds, 1))
         targets = np.tile(targets, (folds, 1))[:, None]
         if settings.class_weight:
-            for member, fold in enumerate(members):
-                train = splits[fold].train
+            for member in range(len(members)):
+                train = np.flatnonzero(weights[member])
                 weights[member, train] = class_weights(targets[member, 0, train].astype(np.int64), 2)
         # A column of one value has no finite solution: it keeps that value, with no weight in the likelihood.
         offset = np.where(positive == 0, -20.0, np.where(positive == total, 20.0, 0.0))

@@ -18,7 +18,7 @@ class Question:
 
     Attributes:
         kind: What the labels are.
-        labels: Of the n items: (n,) int classes; (n, C) of 0 and 1 (multilabel); (n, D) float targets (regression).
+        labels: Of the n items: (n,) int classes; (n, C) of 0 and 1, -1 where unknown (multilabel); (n, D) float targets (regression).
         splits: K folds over items.
         n_classes: C, or D.
         score: Maps a fold and the answers (n_valid, C) of its validation items to a score; higher is better.
@@ -39,7 +39,10 @@ class Fit(Protocol):
     """One model a fold."""
 
     def posterior(self, fold: int, features: torch.Tensor) -> np.ndarray:
-        """Answer for features (n, F): (n, C) float64 posteriors (or values) by the model of one fold."""
+        """Answer for features (n, F) by the model of one fold: (n, C) float64 posteriors or values.
+
+        (D, n, C) where D models were fitted to draws of the training part, whose scores are averaged.
+        """
 
     def choices(self) -> list[dict[str, Any]]:
         """What each fold's validation part chose, for its record."""

@@ -183,9 +183,21 @@ def _selection(metric: str, labels: np.ndarray, splits: Sequence[Split]):
 
 
 def _by_clip(posterior: np.ndarray, clip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Average posteriors (m, C) of items sorted by clip over each clip."""
+    """Average posteriors (..., m, C) of items sorted by clip over each clip."""
     clips, first, counts = np.unique(clip, return_index=True, return_counts=True)
-    return clips, np.add.reduceat(posterior, first, axis=0) / counts[:, None]
+    return clips, np.add.reduceat(posterior, first, axis=-2) / counts[:, None]
+
+
+def _mean_over_draws(name: str, truth: np.ndarray, posterior: np.ndarray) -> float:
+    """Score posteriors (m, C), or (D, m, C) of several draws of the training part."""
+    draws = posterior if posterior.ndim == 3 else posterior[None]
+    return float(np.mean([METRICS[name].function(truth, draw) for draw in draws]))
+
+
+def _answers(clip: np.ndarray, posterior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted classes and clips of all items, one draw after another."""
+    predicted = predict(posterior.reshape(-1, posterior.shape[-1]))
+    return predicted, np.tile(clip, len(predicted) // len(clip))
 
 
 def _score(
@@ -206,16 +218,16 @@ def _score(
     for level in levels:
         answers = files if level == "file" else frames
         scores[level] = {
-            name: [METRICS[name].function(labels[clip], posterior) for clip, posterior in answers] for name in metrics
+            name: [_mean_over_draws(name, labels[clip], posterior) for clip, posterior in answers] for name in metrics
         }
         if labels.ndim == 1:
-            predicted = [(predict(posterior), clip) for clip, posterior in answers]
+            predicted = [_answers(clip, posterior) for clip, posterior in answers]
             confusion[level] = sum(confusion_matrix(labels[clip], p, n_classes) for p, clip in predicted)
             if shuffled is not None:
                 null[level] = null_accuracy(shuffled, splits, predicted)
     predictions = Predictions(
         clip=np.concatenate([clip for clip, _ in files]),
         fold=np.repeat(np.arange(len(files)), [len(clip) for clip, _ in files]),
-        posterior=np.concatenate([posterior for _, posterior in files]),
+        posterior=np.concatenate([p.mean(0) if p.ndim == 3 else p for _, p in files]),
     )
     return ProbeResult(scores, confusion, reports, predictions, null)

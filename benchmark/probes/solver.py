@@ -28,6 +28,8 @@ class Problem:
         folds: (M,) int64, whose training part scales a member's features.
         offset: (M, C) float added to the logits; very negative for classes that are missing from a training part.
         path: (M, L) float64 inverse penalties, ascending.
+        hinge: Whether the loss of single columns is the squared hinge, in place of the logistic loss.
+        bias_penalty: Of a squared bias, relative to that of a squared weight.
     """
 
     targets: torch.Tensor
@@ -35,10 +37,13 @@ class Problem:
     folds: torch.Tensor
     offset: torch.Tensor
     path: torch.Tensor
+    hinge: bool = False
+    bias_penalty: float = 0.0
 
     def take(self, members: torch.Tensor) -> "Problem":
         """Keep only some members."""
-        return Problem(*(getattr(self, name)[members] for name in ("targets", "weights", "folds", "offset", "path")))
+        tensors = (getattr(self, name)[members] for name in ("targets", "weights", "folds", "offset", "path"))
+        return Problem(*tensors, self.hinge, self.bias_penalty)
 
 
 def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -61,6 +66,13 @@ def _likelihood(
         part = slice(start, start + _ROWS)
         z = torch.addcmul(logits[..., part], step[..., part], length[:, None, None])
         y, w = problem.targets[..., part], problem.weights[:, part]
+        if problem.hinge:
+            sign = 2 * y - 1
+            short = (1 - sign * z).clamp_(min=0)
+            value += _dot((short * short)[:, 0], w)
+            r = torch.mul(short * sign, -2 * w[:, None], out=residual[..., part])
+            slope += _dot(r, step[..., part])
+            continue
         if classes == 1:
             p = torch.sigmoid(z)
             value += _dot(torch.nn.functional.softplus(z).addcmul_(y, z, value=-1)[:, 0], w)
@@ -89,7 +101,7 @@ class _Path:
         # The last coordinate is the bias, which has no penalty.
         self.x = torch.zeros(members, classes, design.dim + 1, dtype=dtype, device=device)
         self.ridge = torch.ones(design.dim + 1, dtype=dtype, device=device)
-        self.ridge[-1] = 0
+        self.ridge[-1] = problem.bias_penalty
         self.logits = problem.offset[..., None].expand(-1, -1, rows).clone()
         self.mass = problem.weights.sum(1)
         self.pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -109,11 +121,20 @@ class _Path:
         """Refresh the inverse diagonal Hessian: mean p (1 - p) of a class times the spectrum, plus the penalty."""
         problem = self.problem
         self.strength = problem.path.gather(1, self.place[:, None])[:, 0].to(self.x.dtype)
+        if problem.hinge:
+            # Twice the weight of the rows within the margin.
+            size = problem.weights[:, None] * (self.residual != 0)
+            spread = 2 * size.sum(2) / self.mass.clamp(min=1e-30)[:, None]
+            self._invert(spread.clamp(min=1e-3))
+            return
         # residual = weight (p - y), so |residual| (1 - |residual| / weight) is weight p (1 - p) for targets of 0 and 1.
         size = self.residual.abs()
         weights = problem.weights[:, None].clamp(min=1e-30)
         spread = (size - size * size / weights).sum(2) / self.mass.clamp(min=1e-30)[:, None]
-        spread = spread.clamp(min=1e-7)
+        self._invert(spread.clamp(min=1e-7))
+
+    def _invert(self, spread: torch.Tensor) -> None:
+        problem = self.problem
         spectrum = torch.cat([self.design.spectrum[problem.folds], self.mass[:, None].clamp(min=1e-30)], 1)
         hessian = self.strength[:, None, None] * spread[..., None] * spectrum[:, None] + self.ridge
         self.inverse = 1 / hessian.clamp(min=1e-20)

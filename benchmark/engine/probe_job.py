@@ -10,9 +10,10 @@ from benchmark.config.schema_probe import SOLVERS, solver_of
 from benchmark.config.schema_task import TaskConfig
 from benchmark.embeddings.base import pool
 from benchmark.engine.items import TaskItems
-from benchmark.metrics.classification import chance_level, majority_rate
+from benchmark.metrics.classification import majority_rate
 from benchmark.metrics.folds import Split
 from benchmark.metrics.intervals import bootstrap_interval
+from benchmark.metrics.registry import chance_level
 from benchmark.metrics.summary import summarise
 from benchmark.probes.data import FrameTable
 from benchmark.probes.run import ProbeResult, run_probe

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.metrics.classification import METRICS, is_top_k, predict
+from benchmark.metrics.classification import is_top_k, predict
+from benchmark.metrics.registry import METRICS
 
 
 @dataclass(frozen=True)

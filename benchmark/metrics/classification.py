@@ -1,8 +1,8 @@
 """Scores of multiclass and multilabel predictions.
 
 All functions take the truth and the posteriors of n items and keep no state. Multiclass: truth (n,) int in [0, C) and
-posteriors (n, C), of which the largest decides (of equals the first). Multilabel: truth (n, C) of 0 and 1. Values agree
-with scikit-learn's.
+posteriors (n, C), of which the largest decides (of equals the first). Multilabel: truth (n, C) of 0, 1, and -1 where
+nobody knows, which counts neither way. Values agree with scikit-learn's.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,8 +31,9 @@ def _confusion(truth: np.ndarray, posterior: np.ndarray) -> np.ndarray:
 
 
 def accuracy(truth: np.ndarray, posterior: np.ndarray) -> float:
-    """Part of the items whose class is right."""
-    return float(np.mean(predict(posterior) == truth))
+    """Part of the items whose class is right; of slots, truth and answers both (n, S) int, where every slot is right."""
+    truth = np.asarray(truth)
+    return float(np.mean((posterior == truth).all(1) if truth.ndim == 2 else predict(posterior) == truth))
 
 
 def balanced_accuracy(truth: np.ndarray, posterior: np.ndarray) -> float:
@@ -43,11 +44,26 @@ def balanced_accuracy(truth: np.ndarray, posterior: np.ndarray) -> float:
 
 
 def macro_f1(truth: np.ndarray, posterior: np.ndarray) -> float:
-    """Mean F1 over the classes that occur in the truth or the predictions."""
-    counts = _confusion(truth, posterior)
-    both = counts.sum(0) + counts.sum(1)
+    """Mean F1 over the classes that occur in the truth or the answers; multilabel answers are posteriors over 0.5."""
+    if np.ndim(truth) == 2:
+        right, both = _hits(truth, posterior)
+    else:
+        counts = _confusion(truth, posterior)
+        right, both = np.diag(counts), counts.sum(0) + counts.sum(1)
     occurring = both > 0
-    return float(np.mean(2 * np.diag(counts)[occurring] / both[occurring]))
+    return float(np.mean(2 * right[occurring] / both[occurring])) if occurring.any() else float("nan")
+
+
+def micro_f1(truth: np.ndarray, posterior: np.ndarray) -> float:
+    """F1 of all labels of all items together, posteriors over 0.5 being answers (multilabel)."""
+    right, both = _hits(truth, posterior)
+    return float(2 * right.sum() / both.sum()) if both.sum() else float("nan")
+
+
+def _hits(truth: np.ndarray, posterior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Answers that are right (C,), and positives in truth and answers together (C,), of what is known."""
+    answers = (posterior > 0.5) & (truth >= 0)
+    return (answers & (truth > 0)).sum(0), answers.sum(0) + (truth > 0).sum(0)
 
 
 def is_top_k(truth: np.ndarray, posterior: np.ndarray, k: int) -> np.ndarray:
@@ -84,22 +100,26 @@ def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
 
 def mean_average_precision(truth: np.ndarray, posterior: np.ndarray) -> float:
     """Mean average precision over the classes that occur; NaN if none does."""
-    occurring = np.flatnonzero(np.sum(truth, axis=0) > 0)
+    occurring = np.flatnonzero((truth > 0).any(0))
     if not len(occurring):
         return float("nan")
-    return float(np.mean([average_precision(truth[:, c], posterior[:, c]) for c in occurring]))
+    known = truth >= 0
+    each = [average_precision(truth[known[:, c], c], posterior[known[:, c], c]) for c in occurring]
+    return float(np.mean(each))
 
 
 def macro_auroc(truth: np.ndarray, posterior: np.ndarray) -> float:
     """Mean area under the ROC curve over the classes with positive and negative items; NaN if there is none."""
-    positives = np.sum(truth, axis=0).astype(np.float64)
-    negatives = len(truth) - positives
+    positives = np.sum(truth > 0, axis=0).astype(np.float64)
+    negatives = np.sum(truth == 0, axis=0).astype(np.float64)
     usable = (positives > 0) & (negatives > 0)
     if not usable.any():
         return float("nan")
-    ranks = rankdata(posterior[:, usable], axis=0)
-    above = np.sum(ranks * (truth[:, usable] > 0), axis=0) - positives[usable] * (positives[usable] + 1) / 2
-    return float(np.mean(above / (positives[usable] * negatives[usable])))
+    truth, positives, negatives = truth[:, usable], positives[usable], negatives[usable]
+    # Items that nobody judged are no rank's neighbours.
+    ranks = rankdata(np.where(truth >= 0, posterior[:, usable], np.nan), axis=0, nan_policy="omit")
+    above = np.sum(np.where(truth > 0, ranks, 0.0), axis=0) - positives * (positives + 1) / 2
+    return float(np.mean(above / (positives * negatives)))
 
 
 def d_prime(truth: np.ndarray, posterior: np.ndarray) -> float:
@@ -113,13 +133,26 @@ def _chance_uniform(truth: np.ndarray, n_classes: int) -> float:
 
 
 def _chance_f1(truth: np.ndarray, n_classes: int) -> float:
+    if np.ndim(truth) == 2:
+        part = _part(truth)
+        return float(np.mean(part / (part + 0.5)))
     part = np.bincount(truth, minlength=n_classes) / len(truth)
     return float(np.mean(2 * part / n_classes / (part + 1 / n_classes)))
 
 
+def _chance_micro_f1(truth: np.ndarray, n_classes: int) -> float:
+    part = np.sum(truth > 0) / max(np.sum(truth >= 0), 1)
+    return float(part / (part + 0.5))
+
+
 def _chance_ap(truth: np.ndarray, n_classes: int) -> float:
-    part = np.mean(truth, axis=0)
+    part = _part(truth)
     return float(np.mean(part[part > 0])) if (part > 0).any() else float("nan")
+
+
+def _part(truth: np.ndarray) -> np.ndarray:
+    """Part of the known labels of each class that are positive: (C,)."""
+    return np.sum(truth > 0, axis=0) / np.maximum(np.sum(truth >= 0, axis=0), 1)
 
 
 @dataclass(frozen=True)
@@ -130,7 +163,8 @@ class Metric:
         function: Maps truth and posteriors to a score.
         kinds: Kinds of tasks that it is for.
         higher_is_better: Which way is better.
-        chance: Maps truth and the number of classes to the expected score of uniform guesses.
+        chance: Maps truth and the number of classes to the expected score of guesses: uniform ones over classes, of
+            numbers draws from the truth.
     """
 
     function: Callable[[np.ndarray, np.ndarray], float]
@@ -140,20 +174,16 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric(accuracy, ("multiclass",), True, _chance_uniform),
+    "accuracy": Metric(accuracy, ("multiclass", "slots"), True, _chance_uniform),
     "balanced_accuracy": Metric(balanced_accuracy, ("multiclass",), True, _chance_uniform),
-    "macro_f1": Metric(macro_f1, ("multiclass",), True, _chance_f1),
+    "macro_f1": Metric(macro_f1, ("multiclass", "multilabel"), True, _chance_f1),
+    "micro_f1": Metric(micro_f1, ("multilabel",), True, _chance_micro_f1),
     "top3": Metric(top_3_accuracy, ("multiclass",), True, lambda truth, n_classes: min(1.0, 3 / n_classes)),
     "top5": Metric(top_5_accuracy, ("multiclass",), True, lambda truth, n_classes: min(1.0, 5 / n_classes)),
     "map": Metric(mean_average_precision, ("multilabel",), True, _chance_ap),
     "auroc": Metric(macro_auroc, ("multilabel",), True, lambda truth, n_classes: 0.5),
     "d_prime": Metric(d_prime, ("multilabel",), True, lambda truth, n_classes: 0.0),
 }
-
-
-def chance_level(metric: str, labels: np.ndarray, splits: Sequence[Split], n_classes: int) -> float:
-    """Mean over folds of the score that uniform guesses are expected to reach on the test parts."""
-    return float(np.mean([METRICS[metric].chance(labels[split.test], n_classes) for split in splits]))
 
 
 def majority_rate(labels: np.ndarray, splits: Sequence[Split]) -> float:

@@ -98,12 +98,12 @@ def in_profile(config: TaskConfig | EmbeddingConfig, profile: str) -> bool:
 
 
 def override(config: EmbeddingConfig, overrides: Mapping[str, Mapping[str, Any]]) -> EmbeddingConfig:
-    """`config` with the keys that a profile sets for it; `args` are merged key by key."""
+    """`config` with the keys that a profile sets for it; `args` and `pretrain` are merged key by key."""
     data = config.model_dump(mode="python")
     for pattern, keys in overrides.items():
         if fnmatchcase(config.name, pattern):
-            merged = {**data["args"], **keys.get("args", {})}
-            data = {**data, **keys, "args": merged}
+            merged = {key: {**(data[key] or {}), **keys[key]} for key in ("args", "pretrain") if keys.get(key)}
+            data = {**data, **keys, **merged}
     return parse(data, EmbeddingConfig, f"params.yaml: overrides for {config.name}")
 
 

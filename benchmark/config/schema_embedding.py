@@ -42,6 +42,34 @@ class WeightsConfig(Schema):
         return self
 
 
+class PretrainConfig(Schema):
+    """What a network of the family `pretrained-here` learns from: tasks with the same classes, one union of them."""
+
+    tasks: list[Name] = Field(min_length=1, description="multiclass tasks; fold i trains on fold i of each")
+    balance: Literal["sets", "classes", "none"] = Field(
+        "sets",
+        description="sets: as many clips of every class of every task; classes: of every class, whatever task it is of; "
+        "drawn at random",
+    )
+    folds: int | None = Field(None, ge=1, description="how many folds are trained; those of the tasks by default")
+    use: Literal["best"] | int = Field(
+        "best", description="the fold whose network embeds: the one with the best validation accuracy, or its number"
+    )
+    max_frames_per_clip: int | None = Field(None, gt=0, description="evenly spaced patches of a clip")
+    version: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _fold_is_there(self) -> "PretrainConfig":
+        if len(set(self.tasks)) < len(self.tasks):
+            raise ValueError("tasks: a task is there twice")
+        if isinstance(self.use, int) and not 0 <= self.use < (self.folds or 100):
+            raise ValueError(f"use: there is no fold {self.use}; they are numbered from 0")
+        return self
+
+
+Strategy = Literal["frozen", "partial", "full", "scratch"]
+
+
 class EmbeddingConfig(Schema):
     """One embedding of the suite, of the hub, or of a third party's module."""
 
@@ -60,7 +88,11 @@ class EmbeddingConfig(Schema):
     dim: int | None = Field(None, gt=0, description="size of a frame; the model's own when left out")
     pool: Literal["mean", "mean_std", "max", "first"] = Field("mean", description="frames -> clip vector")
     weights: WeightsConfig | None = None
+    pretrain: PretrainConfig | None = Field(None, description="family pretrained-here: what it is trained on")
     trainable: bool = Field(False, description="whether the fine-tuning strategies apply")
+    strategies: list[Strategy] | None = Field(
+        None, description="those of a task's strategies that apply; all if it is trainable, else frozen alone"
+    )
     licence: str | None = None
     citation: list[str] = Field(default_factory=list)
     homepage: str | None = None
@@ -77,6 +109,20 @@ class EmbeddingConfig(Schema):
     @classmethod
     def _one_citation(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _pretrained_here(self) -> "EmbeddingConfig":
+        if self.pretrain is not None and self.family != "pretrained-here":
+            raise ValueError("pretrain: is for family pretrained-here; leave it out")
+        if self.strategies is not None and not self.trainable and set(self.strategies) != {"frozen"}:
+            raise ValueError("strategies: need `trainable: true`")
+        return self
+
+    def follows(self, strategy: str) -> bool:
+        """Whether a strategy applies to this embedding."""
+        if self.strategies is not None:
+            return strategy in self.strategies
+        return self.trainable or strategy == "frozen"
 
     @model_validator(mode="before")
     @classmethod

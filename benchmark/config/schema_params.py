@@ -43,6 +43,7 @@ class Profile(Schema):
         description="glob of embeddings -> keys of their YAML that this profile sets (args are merged)",
     )
     mlp: MlpOverrides = MlpOverrides()
+    training: dict[str, Any] = Field(default_factory=dict, description="settings of `training` that this profile sets")
     probe: dict[ProbeName, dict[str, Any]] = Field(
         default_factory=dict,
         description="solver or protocol -> settings that this profile sets (a protocol is shrunk by it)",
@@ -64,6 +65,20 @@ class Profile(Schema):
         """What this profile sets of a probe."""
         mlp = self.mlp.model_dump(mode="json", exclude_none=True) if solver_of(probe) == "mlp" else {}
         return {**mlp, **self.probe.get(probe, {})}
+
+
+class TrainingParams(Schema):
+    """How networks are pretrained and fine-tuned; the head behind a pretrained network has `hidden` units."""
+
+    lr: float = Field(1e-3, gt=0)
+    batch: int = Field(64, ge=1)
+    max_epochs: int = Field(200, ge=1)
+    patience: int = Field(50, ge=1)
+    hidden: list[int] = Field(default_factory=lambda: [128])
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    stacked: bool | None = Field(None, description="train all folds as one program; by default where there is a GPU")
+    control: bool = Field(True, description="also fine-tune on shuffled labels, where the task has the control")
 
 
 class DataParams(Schema):
@@ -126,6 +141,7 @@ class Params(Schema):
     data: DataParams = DataParams()
     extract: ExtractParams = ExtractParams()
     probe: ProbeParams = ProbeParams()
+    training: TrainingParams = TrainingParams()
     engine: EngineParams = EngineParams()
 
     @model_validator(mode="after")
@@ -133,6 +149,26 @@ class Params(Schema):
         if self.profile not in self.profiles:
             raise ValueError(f"profile: {self.profile!r} is not one of the profiles: {', '.join(self.profiles)}")
         return self
+
+    @model_validator(mode="after")
+    def _training_of_profiles(self) -> "Params":
+        for name, profile in self.profiles.items():
+            try:
+                self._trained(profile)
+            except ValidationError as error:
+                first = error.errors()[0]
+                raise ValueError(
+                    f"profiles.{name}.training.{'.'.join(map(str, first['loc']))}: {first['msg']}"
+                ) from None
+        return self
+
+    def _trained(self, profile: Profile) -> TrainingParams:
+        return TrainingParams(**{**self.training.model_dump(), **profile.training})
+
+    @property
+    def active_training(self) -> TrainingParams:
+        """Settings of the training as the profile in use sets them."""
+        return self._trained(self.active)
 
     @property
     def active(self) -> Profile:

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from benchmark.config import kinds
 from benchmark.config.base import Name, Schema
 from benchmark.config.schema_dataset import DatasetConfig
+from benchmark.config.schema_embedding import Strategy
 from benchmark.config.schema_probe import ProbeName
 
 Kind = Literal["multiclass", "multilabel", "slots", "events", "regression", "verification", "separation"]
@@ -77,6 +78,12 @@ class TaskConfig(Schema):
     probes: list[ProbeName] = Field(
         default_factory=lambda: ["logistic"], min_length=1, description="solvers or protocols; `probe: hear` names one"
     )
+    strategies: list[Strategy] = Field(
+        default_factory=lambda: ["frozen"],
+        min_length=1,
+        description="frozen: the probes; partial, full: a pretrained network learns on behind, or before and behind, its "
+        "freezing point; scratch: it learns from nothing",
+    )
     max_frames_per_clip: int | None = Field(
         None, gt=0, description="evenly spaced frames of a clip that the probe sees"
     )
@@ -122,7 +129,7 @@ class TaskConfig(Schema):
                     )
         return value
 
-    @field_validator("levels", "probes", "metrics", "sources")
+    @field_validator("levels", "probes", "metrics", "sources", "strategies")
     @classmethod
     def _unique(cls, value: list[str]) -> list[str]:
         if len(set(value)) != len(value):

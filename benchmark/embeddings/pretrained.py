@@ -10,9 +10,10 @@ cepstra of 32 bands). Patches do not overlap, but for `mfcc20`, whose clips of o
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.checkpoint import Checkpoint
 from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
+from benchmark.embeddings.trainable import Trainable, evenly
 from benchmark.embeddings.weight_files import RANDOM, fill, needed
 from benchmark.errors import UserError
 from benchmark.models.dnn import Dnn
@@ -80,16 +82,45 @@ MODELS = {
 _BATCH = 64
 
 
-class Readout(nn.Module):
-    """Raw patches (B, T, F) to the read-out of `net`: standardised, turned if the net wants it, embedded."""
+class Prepared(Freezable):
+    """A network that reads raw patches (B, T, F): standardised, turned if the network wants it."""
 
     def __init__(self, net: Freezable, standardizer: Standardizer, channels_first: bool):
         super().__init__()
         self.net, self.standardizer, self.channels_first = net, standardizer, channels_first
+        self.dim = net.dim
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Raw patches (B, T, F) as the network reads them."""
+        x = self.standardizer(x)
+        return x.transpose(1, 2) if self.channels_first else x
+
+    def intermediate(self) -> Sequence[nn.Module]:
+        """Those of the network."""
+        return self.net.intermediate()
+
+    def stem(self, x: Tensor) -> Tensor:
+        """Raw patches to what the fixed part of the network makes of them."""
+        return self.net.stem(self.prepare(x))
+
+    def rest(self, x: Tensor) -> Tensor:
+        """From there to the read-out, (B, dim)."""
+        return self.net.rest(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.standardizer(x)
-        return self.net.embed(x.transpose(1, 2) if self.channels_first else x)
+        """Raw patches to logits (B, classes)."""
+        return self.net(self.prepare(x))
+
+
+class Readout(nn.Module):
+    """Raw patches (B, T, F) to the read-out of a network, (B, dim)."""
+
+    def __init__(self, prepared: Prepared):
+        super().__init__()
+        self.prepared = prepared
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.prepared.embed(x)
 
 
 def build(config: EmbeddingConfig, weights: Path | None, device: str) -> FeatureEmbedding:
@@ -98,11 +129,78 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> Feature
     Raises:
         UserError: another model or argument, no checkpoint, or one of another model or other features.
     """
+    model, name = _described(config)
+    net = _from_checkpoint(config, weights)
+    features = FEATURES[name].build()
+    sample_rate = FEATURES[name].sample_rate
+    layout = _layout(model, name, features)
+    return FeatureEmbedding(
+        config,
+        features.to(device),
+        Readout(net).to(device).eval(),
+        _BATCH,
+        layout,
+        (layout.size - 1) * features.hop,
+        sample_rate=sample_rate,
+        dim=net.dim,
+        device=device,
+    )
+
+
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs of a model; without a checkpoint it can be trained from scratch alone.
+
+    Raises:
+        UserError: as `build`.
+    """
+    model, name = _described(config)
+    features = FEATURES[name].build()
+    layout = _layout(model, name, features)
+    least = (layout.size - 1) * features.hop
+
+    def inputs(waveform: np.ndarray, limit: int | None) -> Tensor:
+        waveform = np.pad(waveform, (0, max(0, least - len(waveform))))
+        with torch.inference_mode():
+            frames = features(torch.from_numpy(waveform))
+        starts = layout.starts(len(frames))
+        return torch.stack([frames[start : start + layout.size] for start in starts[evenly(len(starts), limit)]])
+
+    def fresh(classes: int, training: Tensor) -> Prepared:
+        standardizer = Standardizer.fit(training.flatten(0, 1))
+        return Prepared(model.build(features.size, classes), standardizer, model.channels_first)
+
+    return Trainable(
+        FEATURES[name].sample_rate,
+        model.build(features.size, 2).dim,
+        inputs,
+        lambda: _from_checkpoint(config, weights),
+        fresh,
+    )
+
+
+def checkpoint_of(config: EmbeddingConfig, net: Prepared, classes: Sequence[str], provenance: dict) -> Checkpoint:
+    """A checkpoint of a network that `trainable` made and that was trained since."""
+    _, name = _described(config)
+    return Checkpoint.of(net.net, str(config.model), name, tuple(classes), net.standardizer, provenance)
+
+
+def _described(config: EmbeddingConfig) -> tuple[Model, str]:
+    """The model and the name of the features that a YAML asks for."""
     args = check_args(config, {"features": ""})
     check_choice(config, "model", config.model, tuple(MODELS))
     model = MODELS[str(config.model)]
     name = args["features"] or next(iter(model.patches))
     check_choice(config, "args: features", name, tuple(model.patches))
+    return model, name
+
+
+def _layout(model: Model, name: str, features: LogMel | Mfcc) -> Layout:
+    size, hop = model.patches[name]
+    return Layout(size, hop, features.hop / FEATURES[name].sample_rate)
+
+
+def _from_checkpoint(config: EmbeddingConfig, weights: Path | None) -> Prepared:
+    model, name = _described(config)
     path = needed(config, weights, "a checkpoint; `leveret pretrain` writes it")
     features = FEATURES[name].build()
     checkpoint = _untrained(str(config.model), name, features.size) if path == RANDOM else Checkpoint.read(path)
@@ -110,19 +208,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> Feature
         raise UserError(f"{path}: holds {checkpoint.model} on {checkpoint.features}, not {config.model} on {name}")
     net = model.build(features.size, len(checkpoint.classes))
     fill(path, lambda: load_strict(net, checkpoint.state))
-    size, hop = model.patches[name]
-    sample_rate = FEATURES[name].sample_rate
-    return FeatureEmbedding(
-        config,
-        features.to(device),
-        Readout(net, checkpoint.standardizer, model.channels_first).to(device).eval(),
-        _BATCH,
-        Layout(size, hop, features.hop / sample_rate),
-        (size - 1) * features.hop,
-        sample_rate=sample_rate,
-        dim=net.dim,
-        device=device,
-    )
+    return Prepared(net, checkpoint.standardizer, model.channels_first)
 
 
 def _untrained(model: str, features: str, size: int) -> Checkpoint:

@@ -14,6 +14,7 @@ from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.embeddings.base import Embedding
+    from benchmark.embeddings.trainable import Trainable
 
 # Each module has `build(config, weights, device) -> Embedding`; it is imported when it is first asked for.
 FAMILIES = {
@@ -73,6 +74,24 @@ def build_embedding(config: EmbeddingConfig, weights: str | Path | None = None, 
         raise UserError(f"{source(config)}: weights: there is no file {weights}; give the path of the authors' file")
     path = Path(weights) if weights is not None else resolve(config.weights, source(config))
     return importlib.import_module(module).build(config, path, device or _default_device())
+
+
+def build_trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What fine-tuning needs of an embedding.
+
+    Args:
+        config: the embedding's YAML.
+        weights: the file of its weights; None: it can only be trained from scratch.
+
+    Raises:
+        UserError: its family cannot be trained, or arguments or weights do not fit.
+    """
+    module = importlib.import_module(family_module(config))
+    if not hasattr(module, "trainable"):
+        raise UserError(
+            f"{source(config)}: trainable: family {config.family} cannot be trained; write `trainable: false`"
+        )
+    return module.trainable(config, weights)
 
 
 def _default_device() -> str:

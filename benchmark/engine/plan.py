@@ -23,7 +23,18 @@ from benchmark.embeddings.weights import resolve
 from benchmark.errors import UserError
 
 # Fields of an embedding's YAML that say something about it and change none of its vectors.
-COSMETIC = {"title", "citation", "licence", "homepage", "note", "pool", "trainable", "profiles"}
+COSMETIC = {
+    "title",
+    "citation",
+    "licence",
+    "homepage",
+    "note",
+    "pool",
+    "trainable",
+    "strategies",
+    "pretrain",
+    "profiles",
+}
 
 
 @dataclass(frozen=True)

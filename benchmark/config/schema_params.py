@@ -40,7 +40,7 @@ class Profile(Schema):
     shrink: bool = Field(False, description="apply the `smoke` section of each task")
     overrides: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="glob of embeddings -> keys of their YAML that this profile sets (args are merged)",
+        description="glob of embeddings -> keys of their YAML that this profile sets (args and pretrain are merged)",
     )
     mlp: MlpOverrides = MlpOverrides()
     training: dict[str, Any] = Field(default_factory=dict, description="settings of `training` that this profile sets")

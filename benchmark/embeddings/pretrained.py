@@ -160,7 +160,7 @@ def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
 
     def inputs(waveform: np.ndarray, limit: int | None) -> Tensor:
         waveform = np.pad(waveform, (0, max(0, least - len(waveform))))
-        with torch.inference_mode():
+        with torch.no_grad():
             frames = features(torch.from_numpy(waveform))
         starts = layout.starts(len(frames))
         return torch.stack([frames[start : start + layout.size] for start in starts[evenly(len(starts), limit)]])

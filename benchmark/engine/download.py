@@ -28,7 +28,7 @@ def download(project: Project) -> Outcome:
     remove_leftovers(folder)
     _write_unseen(project, folder / "_embeddings.json")
     data = project.params.data
-    for name in project.dataset_names():
+    for name in sorted({*project.dataset_names(), *project.source_dataset_names()}):
         config = project.dataset(name)
         try:
             with _Bars() as bars:

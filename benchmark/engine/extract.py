@@ -66,7 +66,7 @@ def extract(project: Project) -> Outcome:
     """Make every shard that is not in the store under its key; remove those that no key asks for any more."""
     outcome = Outcome()
     store = store_of(project)
-    plans, failed = plan_embeddings(project, project.embeddings)
+    plans, failed = plan_embeddings(project, [c for c in project.embeddings if c.follows("frozen")])
     outcome.failures += [Failure(name, reason) for name, reason in sorted(failed.items())]
     jobs: list[ExtractJob] = []
     keep: dict[tuple[str, str], set[str]] = defaultdict(set)

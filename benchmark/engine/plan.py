@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmark.config.catalogue import Catalogue, in_profile, override, read_params, select
 from benchmark.config.keys import code_version, content_key
-from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.config.schema_embedding import EmbeddingConfig, WeightsConfig
 from benchmark.config.schema_params import Params
 from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.clips import Clip
@@ -20,6 +20,7 @@ from benchmark.datasets.read import read_dataset
 from benchmark.embeddings.registry import family_module
 from benchmark.embeddings.weight_sources import sha256_file
 from benchmark.embeddings.weights import resolve
+from benchmark.engine.pretrain_plan import trained_file
 from benchmark.errors import UserError
 
 # Fields of an embedding's YAML that say something about it and change none of its vectors.
@@ -104,12 +105,19 @@ class Project:
         return sorted({self.catalogue.dataset_of(task).name for task in (self.tasks if tasks is None else tasks)})
 
     def dataset(self, name: str) -> Any:
-        """The configuration of a selected dataset, inline ones included."""
-        for task in self.tasks:
+        """The configuration of a dataset, inline ones included."""
+        # What is not selected may still be what a network is trained on.
+        for task in [*self.tasks, *self.catalogue.tasks.values()]:
             config = self.catalogue.dataset_of(task)
             if config.name == name:
                 return config
         raise KeyError(name)
+
+    def source_dataset_names(self) -> list[str]:
+        """Names of the datasets that the selected embeddings are trained on here, sorted."""
+        names = [name for config in self.embeddings if config.pretrain for name in config.pretrain.tasks]
+        tasks = self.catalogue.tasks
+        return sorted({self.catalogue.dataset_of(tasks[name]).name for name in names if name in tasks})
 
     def clips(self, dataset: str) -> list[Clip]:
         """Clips of a dataset, sorted by id, read once."""
@@ -127,12 +135,21 @@ class Project:
             }
         return self._digests[dataset]
 
-    def plan_embedding(self, config: EmbeddingConfig) -> EmbeddingPlan:
-        """The parts of the embedding's content key.
+    def plan_embedding(self, config: EmbeddingConfig, with_weights: bool = True) -> EmbeddingPlan:
+        """The parts of the embedding's content key; `with_weights` is false for a network that is trained from scratch.
 
         Raises:
-            UserError: the family is unknown, or its weights or its module cannot be had.
+            UserError: the family is unknown, its weights or its module cannot be had, or it is not trained.
         """
+        weights = "none"
+        if not with_weights:
+            config = config.model_copy(update={"weights": None})
+        elif config.pretrain is not None:
+            path, key = trained_file(self, config)
+            config = config.model_copy(update={"weights": WeightsConfig(file=str(path))})
+            weights = content_key([key, sha256_file(path)])
+        else:
+            weights = _weights_digest(config)
         described = config.model_dump(mode="json", exclude=COSMETIC | {"weights"})
         modules = [family_module(config), "benchmark.engine.embed_clips"]
         try:
@@ -147,7 +164,7 @@ class Project:
             config,
             {
                 "embedding": content_key({**described, "dtype": self.params.extract.dtype}),
-                "weights": _weights_digest(config),
+                "weights": weights,
                 "extract_code": code,
             },
         )

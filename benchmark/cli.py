@@ -209,6 +209,8 @@ def bench_extract(
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     threads: Threads = 0,
     rounds: Annotated[int, typer.Option(help="How often each side is timed.")] = 3,
+    clock: Annotated[str, typer.Option(help="wall, or cpu: less disturbed by other work on the machine.")] = "wall",
+    peers: Annotated[Path | None, typer.Option(help="Folder of references to measure as well.")] = None,
     json: Json = False,
     markdown: Markdown = False,
 ) -> None:
@@ -216,7 +218,16 @@ def bench_extract(
     from benchmark.bench.extract import run
     from benchmark.console import print_bench
 
-    report = run(_State.root, embedding, seconds=seconds, precision=precision, threads=threads, rounds=rounds)
+    report = run(
+        _State.root,
+        embedding,
+        seconds=seconds,
+        precision=precision,
+        threads=threads,
+        rounds=rounds,
+        clock=clock,
+        peers=peers,
+    )
     print_bench(report, json, markdown)
 
 

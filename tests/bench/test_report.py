@@ -55,10 +55,12 @@ def test_sides_take_turns_and_medians_are_theirs():
 
         def run():
             order.append(name)
-            return next(values)
+            return {"wall": 0.0, "cpu": next(values)}
 
         return run
 
-    taken = in_turns({"a": side("a", [9.0, 1.0, 3.0, 2.0]), "b": side("b", [9.0, 5.0, 5.0, 8.0])}, rounds=3)
+    taken = in_turns(
+        {"a": side("a", [9.0, 1.0, 3.0, 2.0]), "b": side("b", [9.0, 5.0, 5.0, 8.0])}, rounds=3, clock="cpu"
+    )
     assert order == ["a", "b"] * 4
     assert math.isclose(taken["a"], 2.0) and math.isclose(taken["b"], 5.0)

@@ -22,7 +22,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None, separator: str 
     Args:
         path: the suffix says which kind it is: .json, .jsonl, .ndjson, .tsv; anything else is csv.
         columns: names of the columns, for a table without a header.
-        separator: `space` (any number of them), `tab`, or a letter; by the suffix, or as the header shows, by default.
+        separator: `space` (any number of them; where `columns` are given, the last may hold some), `tab`, or a letter; by the
+            suffix, or as the header shows, by default.
 
     A json file holds a list of objects, or an object, whose keys become the field `key`; its values are objects of
     further fields, or become the field `value`.
@@ -53,7 +54,7 @@ def column_names(rows: Sequence[Row]) -> list[str]:
 
 
 def _from_lines(text: str, path: Path, columns: Sequence[str] | None, separator: str | None) -> list[Row]:
-    cells = _cells(text, separator)
+    cells = _cells(text, separator, columns)
     try:
         names = list(columns) if columns is not None else [name.strip() for name in next(cells)[1]]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -71,10 +72,12 @@ def _from_lines(text: str, path: Path, columns: Sequence[str] | None, separator:
         raise UserError(f"{path}: cannot be read as a table ({error})") from None
 
 
-def _cells(text: str, separator: str | None) -> Iterator[tuple[int, list[str]]]:
+def _cells(text: str, separator: str | None, columns: Sequence[str] | None) -> Iterator[tuple[int, list[str]]]:
     """Line numbers and cells of the lines that are not empty."""
     if separator == "space":
-        yield from ((number, line.split()) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+        # Where the columns are named, the last may hold spaces.
+        cuts = -1 if columns is None else len(columns) - 1
+        yield from ((number, line.split(None, cuts)) for number, line in enumerate(text.split("\n"), 1) if line.strip())
         return
     if separator is None:
         head = text.partition("\n")[0]

@@ -162,16 +162,17 @@ def compare(
     new: Annotated[str, typer.Argument(help="git revision, or path; the working tree by default")] = "",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
     fail_on_regression: Annotated[
-        bool, typer.Option("--fail-on-regression", help="Exit with status 1 on a loss.")
+        bool, typer.Option("--fail-on-regression", help="Exit with status 1 on a loss that is more than noise.")
     ] = False,
-    threshold: Annotated[float, typer.Option(help="Standard errors from which on a loss counts.")] = 2.0,
+    alpha: Annotated[float, typer.Option(help="How often a loss may be claimed where there is only noise.")] = 0.05,
 ) -> None:
-    """Compare two leaderboards: what moved, by how many standard errors, what is new, what went, and why."""
-    from benchmark.report.compare import compare_revisions, print_comparison
+    """Compare two leaderboards: what moved, by how many standard errors, what is new, gone or stale, and why."""
+    from benchmark.report.compare_text import print_comparison
+    from benchmark.report.revisions import compare_revisions
 
     comparison = compare_revisions(_State.root, old, new or None)
     print_comparison(comparison, markdown=markdown)
-    if fail_on_regression and comparison.regressions(threshold):
+    if fail_on_regression and comparison.is_loss(alpha):
         raise typer.Exit(1)
 
 

@@ -4,10 +4,11 @@ from benchmark.engine.kehling_data import kehling_data
 from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.plan import Project
 from benchmark.engine.probe import records_folder
-from benchmark.engine.runs import plan_runs
+from benchmark.engine.runs import RunPlan, plan_runs
 from benchmark.errors import UserError
 from benchmark.report import build_report
 from benchmark.report.atomic import remove_leftovers
+from benchmark.report.leaderboard import Pending
 from benchmark.report.records import RunRecord, read_record, record_path
 
 
@@ -16,25 +17,40 @@ def report(project: Project, write: bool = True) -> tuple[Outcome, list[RunRecor
     outcome = Outcome()
     plans, failures = plan_runs(project)
     outcome.failures += failures
-    records = []
+    records, pending = [], []
     for plan in plans:
-        path = record_path(
-            records_folder(project), plan.task.name, plan.embedding.config.name, plan.strategy, plan.probe
-        )
-        try:
-            record = read_record(path)
-        except FileNotFoundError:
-            outcome.failures.append(Failure(plan.name, "has no result; run `leveret probe`"))
-            continue
-        except UserError as error:
-            outcome.failures.append(Failure(plan.name, str(error)))
-            continue
-        if record.key != plan.key:
-            outcome.failures.append(Failure(plan.name, "its result is stale and left out; run `leveret probe`"))
-            continue
-        records.append(record)
+        found = _current(project, plan)
+        if isinstance(found, str):
+            outcome.failures.append(Failure(plan.name, found))
+            pending.append(_pending(plan))
+        else:
+            records.append(found)
     if write:
         remove_leftovers(project.root / "results")
-        build_report(records, project.root / "results", kehling=kehling_data(project))
+        build_report(records, project.root / "results", kehling=kehling_data(project), pending=pending)
         outcome.computed = len(records)
     return outcome, records
+
+
+def _current(project: Project, plan: RunPlan) -> RunRecord | str:
+    """The record of a run; the reason where there is none that may be shown."""
+    path = record_path(records_folder(project), plan.task.name, plan.embedding.config.name, plan.strategy, plan.probe)
+    try:
+        record = read_record(path)
+    except FileNotFoundError:
+        return "has no result; run `leveret probe`"
+    except UserError as error:
+        return str(error)
+    if record.key == plan.key:
+        return record
+    causes = [name for name, value in sorted(plan.ingredients.items()) if record.ingredients.get(name) != value]
+    return f"its result is stale ({', '.join(causes)} changed) and left out; run `leveret probe`"
+
+
+def _pending(plan: RunPlan) -> Pending:
+    """A run's row of the leaderboard while it has no result."""
+    task = plan.task
+    return Pending(
+        task.name, task.domain, plan.embedding.config.name, plan.strategy, plan.probe, tuple(task.levels),
+        task.metrics[0], plan.ingredients,
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 from benchmark.metrics.additive import ADDITIVE
 from benchmark.metrics.classification import METRICS
@@ -35,7 +35,7 @@ class Permutation:
     is_exact: bool
 
 
-def corrected_t_test(differences: Sequence[float], test_to_train: float) -> TTest:
+def corrected_t_test(differences: Sequence[float], test_to_train: float, least_spread: float = 0.0) -> TTest:
     """Corrected resampled t-test (Nadeau & Bengio, Machine Learning 52, 2003, section 5).
 
     The training parts of folds overlap, so that folds are no independent samples; the variance of the mean is taken as
@@ -44,18 +44,19 @@ def corrected_t_test(differences: Sequence[float], test_to_train: float) -> TTes
     Args:
         differences: (k,) of the scores of two embeddings, a fold each; k >= 2.
         test_to_train: n_test / n_train; 1 / (k - 1) for k-fold cross-validation.
+        least_spread: standard deviation that the differences have at least, where the scores tell no less apart.
     """
     differences = np.asarray(differences, dtype=np.float64)
     k = len(differences)
     if k < 2:
         raise ValueError("a t-test needs two folds or more")
     mean = float(differences.mean())
+    spread = max(float(differences.std(ddof=1)), least_spread)
     # A spread that is only rounding is none.
-    spread = float(differences.std(ddof=1))
     error = float(np.sqrt(1 / k + test_to_train) * (spread if spread > 1e-12 else 0.0))
     if error == 0:
         return TTest(mean, 0.0, float(np.copysign(np.inf, mean)) if mean else 0.0, 0.0 if mean else 1.0)
-    return TTest(mean, error, mean / error, float(2 * student.sf(abs(mean / error), k - 1)))
+    return TTest(mean, error, mean / error, float(2 * stdtr(k - 1, -abs(mean / error))))
 
 
 def permutation_test(

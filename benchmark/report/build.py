@@ -8,7 +8,7 @@ from benchmark.report.html import write_page
 from benchmark.report.kehling.paper import paper
 from benchmark.report.kehling.runs import KehlingRuns
 from benchmark.report.kehling.section import KehlingData, write_section
-from benchmark.report.leaderboard import write_leaderboard
+from benchmark.report.leaderboard import Pending, write_leaderboard
 from benchmark.report.metrics_json import write_metrics
 from benchmark.report.plots import write_plots
 from benchmark.report.records import RunRecord
@@ -34,17 +34,22 @@ class Report:
 
 
 def build_report(
-    records: Iterable[RunRecord], out_dir: Path, svg: bool = False, kehling: KehlingData | None = None
+    records: Iterable[RunRecord],
+    out_dir: Path,
+    svg: bool = False,
+    kehling: KehlingData | None = None,
+    pending: Iterable[Pending] = (),
 ) -> Report:
     """Write leaderboard.csv, metrics.json, tables/, plots/ and index.html into `out_dir`.
 
     Args:
         records: the runs to show; what else is in `out_dir` of earlier reports is brought in line with them.
         svg: whether the plots are also written as SVG.
+        pending: runs that have no result, or a stale one; they are rows of the leaderboard without numbers.
         kehling: what the section of Kehling & Cano shows besides the runs.
     """
     records = sorted(records, key=lambda record: record.identity)
-    write_leaderboard(records, out_dir / "leaderboard.csv")
+    write_leaderboard(records, out_dir / "leaderboard.csv", pending)
     write_metrics(records, out_dir / "metrics.json")
     tables, stale = write_tables(records, out_dir / "tables")
     plots = write_plots(records, out_dir / "plots", svg)

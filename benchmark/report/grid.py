@@ -6,6 +6,9 @@ The choice never looks at a score, so that no embedding gets the better of two t
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from benchmark.metrics.ranking import ranks
 from benchmark.report.records import RunRecord, Score
 from benchmark.report.scales import Scale, scale_of
 
@@ -111,8 +114,13 @@ class Grid:
         )
         self.domains = list(dict.fromkeys(row.domain for row in self.tasks))
         self.titles = {record.embedding: record.label for record in first.values()}
-        self._ranks = {row.name: self._rank(row) for row in self.tasks}
-        self.embeddings = sorted(self.titles, key=lambda name: (self.mean_rank(name).mean or float("inf"), name))
+        self.embeddings = sorted(self.titles)
+        table = ranks(self.scores())
+        self._ranks = {
+            name: dict(zip((task.name for task in self.tasks), column, strict=True))
+            for name, column in zip(self.embeddings, table.T, strict=True)
+        }
+        self.embeddings.sort(key=lambda name: (self.mean_rank(name).mean or float("inf"), name))
 
     def cell(self, task: str, embedding: str) -> Cell | None:
         """The cell of a pair, None where there is no run."""
@@ -131,9 +139,21 @@ class Grid:
             [cell.score.mean for task in counted if (cell := self.cell(task, embedding)) is not None], len(counted)
         )
 
-    def mean_rank(self, embedding: str) -> Average:
-        """Mean rank over tasks: 1 is the best; equal scores share the mean of their ranks."""
-        return _average([ranks.get(embedding) for ranks in self._ranks.values()], len(self.tasks))
+    def scores(self) -> np.ndarray:
+        """Means (tasks, embeddings), turned where less is better so that more is; NaN where there is none."""
+        table = np.full((len(self.tasks), len(self.embeddings)), np.nan)
+        for i, row in enumerate(self.tasks):
+            sign = 1.0 if scale_of(row.metric).higher_is_better else -1.0
+            for j, name in enumerate(self.embeddings):
+                cell = self.cell(row.name, name)
+                if cell is not None and cell.score.mean is not None:
+                    table[i, j] = sign * cell.score.mean
+        return table
+
+    def mean_rank(self, embedding: str, domain: str | None = None) -> Average:
+        """Mean rank over the tasks (of a domain): 1 is the best; equal scores share the mean of their ranks."""
+        found = [self._ranks[embedding][row.name] for row in self.tasks if domain is None or row.domain == domain]
+        return _average([None if np.isnan(rank) else float(rank) for rank in found], len(found))
 
     def best(self, task: str) -> Cell | None:
         """The best cell of a task; the first by name among equals."""
@@ -142,20 +162,6 @@ class Grid:
             return None
         top = found[0].scale.best([cell.score.mean for cell in found])
         return next(cell for cell in found if cell.score.mean == top)
-
-    def _rank(self, row: TaskRow) -> dict[str, float]:
-        scores = {
-            embedding: cell.score.mean
-            for (task, embedding), cell in self.cells.items()
-            if task == row.name and cell.score.mean is not None
-        }
-        scale = scale_of(row.metric)
-        return {
-            embedding: 1
-            + sum(scale.is_better(other, score) for other in scores.values())
-            + (sum(other == score for other in scores.values()) - 1) / 2
-            for embedding, score in scores.items()
-        }
 
 
 def _average(values: Iterable[float | None], of: int) -> Average:

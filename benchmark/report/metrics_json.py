@@ -8,11 +8,12 @@ from typing import Any
 from benchmark.report.atomic import write_text
 from benchmark.report.grid import Grid
 from benchmark.report.records import RunRecord
+from benchmark.report.standings import Standings
 
 
 def metrics(records: Iterable[RunRecord]) -> dict[str, Any]:
     """`tasks`: task -> embedding -> strategy/probe/level -> metric -> mean; `summary`: embedding -> mean of the primary
-    metrics by domain and overall, and the mean rank. Scores that are not defined are left out.
+    metrics by domain and overall, the mean rank, HEAR's and Borda's scores. Scores that are not defined are left out.
     """
     records = list(records)
     tasks: dict[str, Any] = {}
@@ -23,11 +24,14 @@ def metrics(records: Iterable[RunRecord]) -> dict[str, Any]:
                 name: _rounded(score.mean) for name, score in scores.items() if score.mean is not None
             }
     grid = Grid(records)
+    standings = Standings(grid)
     summary: dict[str, Any] = {}
-    for embedding in grid.embeddings:
-        means = {domain: grid.average(embedding, domain).mean for domain in grid.domains}
-        means |= {"overall": grid.average(embedding).mean, "mean_rank": grid.mean_rank(embedding).mean}
-        summary[embedding] = {name: _rounded(mean) for name, mean in means.items() if mean is not None}
+    for embedding, standing in zip(grid.embeddings, standings.of(), strict=True):
+        means = {domain: grid.average(embedding, domain) for domain in grid.domains}
+        means |= {
+            "overall": standing.hares, "mean_rank": standing.rank, "hear": standing.hear, "borda": standing.borda
+        }  # fmt: skip
+        summary[embedding] = {name: _rounded(found.mean) for name, found in means.items() if found.mean is not None}
     return {"tasks": tasks, "summary": summary}
 
 

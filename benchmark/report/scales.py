@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-_LOWER_IS_BETTER = {"eer", "min_dcf", "error_rate", "hamming_loss", "log_loss", "mae", "mse", "rmse"}
-_PLAIN = {"d_prime", "log_loss", "mae", "min_dcf", "mse", "pesq", "rmse"}
+_LOWER_IS_BETTER = {"eer", "min_dcf", "error_rate", "hamming_loss", "log_loss", "mae", "mean_rank", "mse", "rmse"}
+_PLAIN = {"d_prime", "hear", "log_loss", "mae", "mean_rank", "min_dcf", "mse", "pesq", "rmse"}
 _DECIBEL = ("sdr", "sir", "sar", "isr", "snr", "db")
 
 

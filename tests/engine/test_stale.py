@@ -495,8 +495,10 @@ def test_a_report_leaves_stale_results_out_and_says_so(bench):
     bench.params(seed=1)
     outcome, records = report(Project.read(bench.root))
     assert records == []
-    assert len((bench.root / "results" / "leaderboard.csv").read_text().splitlines()) == 1
-    assert {failure.reason for failure in outcome.failures} == {"its result is stale and left out; run `leveret probe`"}
+    _, *rows = (bench.root / "results" / "leaderboard.csv").read_text().splitlines()
+    assert len(rows) == 4 and all(",accuracy,,,,,0,,,,,,,,," in row for row in rows)
+    reason = "its result is stale (seed changed) and left out; run `leveret probe`"
+    assert {failure.reason for failure in outcome.failures} == {reason}
 
 
 def test_what_left_the_selection_is_shown_no_more_and_comes_back_for_nothing(bench):

@@ -41,7 +41,7 @@ def test_no_records_are_an_empty_report(tmp_path):
 def test_reporting_needs_no_torch_and_records_no_matplotlib():
     root = Path(__file__).resolve().parents[2]
     code = (
-        "import sys, benchmark.report.build, benchmark.report.compare\n"
+        "import sys, benchmark.report.build, benchmark.report.compare_text, benchmark.report.revisions\n"
         "assert 'torch' not in sys.modules and 'librosa' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.report.leaderboard import COLUMNS, leaderboard, write_leaderboard
+from benchmark.report.leaderboard import COLUMNS, Pending, leaderboard, write_leaderboard
 from benchmark.report.metrics_json import metrics, write_metrics
 from tests.report.conftest import make_record, make_records
 
@@ -36,13 +36,16 @@ def test_rows_columns_and_format(record, tmp_path):
     assert write_leaderboard([made], path) is True
     assert write_leaderboard([made], path) is False
     text = path.read_bytes().decode()
-    assert "\r" not in text and text.endswith("\n") and text.count("\n") == 3
+    assert "\r" not in text and text.endswith("\n")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert list(rows[0]) == COLUMNS
+    assert [row["task"] for row in rows] == ["(all)", "(all)", "(speech)", "(speech)", "speakers", "speakers"]
+    rows = rows[4:]
     assert [row["level"] for row in rows] == ["file", "frame"]
     row = rows[0]
     assert (row["mean"], row["std"], row["folds"], row["chance"]) == ("0.7500", "0.3536", "2", "0.5000")
     assert (row["clips"], row["lost"], row["majority"]) == ("299", "1", "")
+    assert (row["scores"], row["tasks"], row["ci_low"]) == ("0.5000 1.0000", "", "")
     assert row["key_audio"] == "01234567" and row["key_weights"] == ""
     assert len(row["key_seed"]) == 8 and row["key_seed"] != "0"
 
@@ -69,14 +72,15 @@ def test_times_and_machines_leave_no_trace(record):
 def test_each_ingredient_of_the_key_is_seen(record, name):
     old = record()
     new = record(ingredients={**old.ingredients, name: "f" * 16})
-    before, after = leaderboard([old]).iloc[0], leaderboard([new]).iloc[0]
+    before, after = leaderboard([old]).iloc[-1], leaderboard([new]).iloc[-1]
     assert [column for column in COLUMNS if str(before[column]) != str(after[column])] == [f"key_{name}"]
 
 
 def test_a_score_that_is_not_defined_is_empty(record, tmp_path):
     nothing = record(scores={"file": {"accuracy": {"folds": [None], "mean": None, "std": None}}}, shuffled=None)
     write_leaderboard([nothing], tmp_path / "leaderboard.csv")
-    row = next(csv.DictReader((tmp_path / "leaderboard.csv").open()))
+    (row,) = csv.DictReader((tmp_path / "leaderboard.csv").open())
+    assert row["scores"] == "-"
     assert row["mean"] == row["std"] == row["shuffled_mean"] == ""
     assert metrics([nothing])["tasks"]["speakers"]["ge2e"]["frozen/logistic/file"] == {}
 
@@ -92,3 +96,38 @@ def test_metrics_are_nested_rounded_and_strict(record, tmp_path):
     found = json.loads(path.read_text(), parse_constant=refuse)
     assert found["tasks"]["a"]["ge2e"]["frozen/logistic/file"]["accuracy"] == 0.375
     assert found["summary"]["ge2e"] == {"speech": 0.375, "music": 0.75, "overall": 0.5625, "mean_rank": 1.0}
+
+
+def test_the_ends_of_the_interval(record):
+    scores = {"file": {"accuracy": {"folds": [0.5, 0.7], "mean": 0.6, "std": 0.1414, "interval": [0.51, 0.68]}}}
+    row = leaderboard([record(scores=scores)]).iloc[-1]
+    assert (row["ci_low"], row["ci_high"]) == (0.51, 0.68)
+
+
+def test_rows_over_tasks():
+    records = [
+        make_record("a", "x", values=[0.8, 0.8]), make_record("a", "y", values=[0.6, 0.6]),
+        make_record("b", "x", values=[0.5, 0.5], domain="music"), make_record("b", "y", values=[0.7, 0.7], domain="music"),
+        make_record("c", "y", values=[0.9, 0.9], domain="music"),
+    ]  # fmt: skip
+    table = leaderboard(records)
+    over = table[table["task"].str.startswith("(")].set_index(["task", "embedding", "metric"])
+    assert (over["strategy"] == "").all() and over["folds"].isna().all()
+    found = {name: row["mean"] for name, row in over.iterrows()}
+    assert found["(all)", "x", "hares"] == 0.65 and found["(all)", "y", "hares"] == 0.7333
+    assert found["(music)", "y", "hares"] == 0.8 and found["(speech)", "y", "hares"] == 0.6
+    assert found["(all)", "x", "mean_rank"] == 1.5 and found["(speech)", "x", "mean_rank"] == 1.0
+    assert found["(all)", "x", "borda"] == 0.5 and found["(speech)", "x", "borda"] == 1.0
+    assert found["(all)", "x", "hear"] == 0.0 and found["(speech)", "x", "hear"] == 1.0
+    assert over.loc[("(all)", "x", "hares"), "tasks"] == 2 and over.loc[("(all)", "y", "hares"), "tasks"] == 3
+
+
+def test_a_run_without_a_result_is_a_row_without_numbers(record, tmp_path):
+    keys = {"weights": "f" * 16}
+    pending = Pending("speakers", "speech", "mfcc", "frozen", "mlp", ("file", "frame"), "accuracy", keys)
+    write_leaderboard([record()], tmp_path / "leaderboard.csv", [pending])
+    rows = [row for row in csv.DictReader((tmp_path / "leaderboard.csv").open()) if row["embedding"] == "mfcc"]
+    assert [(row["level"], row["mean"], row["folds"], row["clips"]) for row in rows] == [
+        ("file", "", "0", ""), ("frame", "", "0", ""),
+    ]  # fmt: skip
+    assert rows[0]["key_weights"] == "f" * 8 and rows[0]["key_audio"] == ""

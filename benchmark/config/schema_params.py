@@ -1,8 +1,8 @@
 """The schema of params.yaml: what to run, and how; nothing that belongs to one task."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from benchmark.config.base import Schema
 from benchmark.config.schema_probe import (
@@ -93,8 +93,19 @@ class DataParams(Schema):
     )
 
 
+Device = Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:\d+)?|mps)$")]
+
+
 class ExtractParams(Schema):
-    dtype: Literal["float32", "float16"] = "float32"
+    dtype: Literal["float32", "float16"] = Field("float32", description="in which frames are stored")
+    precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="in which networks run")
+    compile: bool = Field(False, description="run networks through torch.compile")
+    batch_s: Literal["auto", "timed"] | Annotated[float, Field(gt=0)] = Field(
+        "auto", description="seconds of audio a batch; auto: timed on a GPU, the family's own on a processor"
+    )
+    devices: list[Device] = Field(
+        default_factory=list, description="several devices that share the work; by default `device` alone"
+    )
     shard_clips: int = Field(128, ge=1, le=100_000, description="clips in one file of the store")
     max_lost: float = Field(
         0.01, ge=0, le=1, description="part of a task's clips that may be unreadable before the task fails"

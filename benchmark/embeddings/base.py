@@ -6,6 +6,7 @@ never changes its vectors beyond 1e-5 relative.
 """
 
 import abc
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -36,12 +37,16 @@ class Embedding(abc.ABC):
         name, sample_rate, dim, hop_seconds, device: as above.
         pool_how: how `config` pools frames to a clip vector.
         longest_s: longer clips are heard in stretches (`benchmark.embeddings.stretches`).
+        precision: of the network; below float32 it runs under autocast.
+        batch_s: seconds of audio in a batch of the network, which may be set; None where that is not left open.
 
     Raises:
         UserError: `config` declares another sample rate, size or hop.
     """
 
     longest_s: float = LONGEST_S
+    precision: torch.dtype = torch.float32
+    batch_s: float | None = None
 
     def __init__(
         self, config: EmbeddingConfig, *, sample_rate: int, dim: int, hop_seconds: float, device: str | torch.device
@@ -118,6 +123,12 @@ class Embedding(abc.ABC):
     def context(self) -> Context:
         """What frames need around them; by default nothing: the stretches of a long clip are clips of their own."""
         return Context()
+
+    def numbers(self) -> contextlib.AbstractContextManager:
+        """What the network runs in, if it is not converted itself."""
+        if self.precision == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, self.precision)
 
     def embed_clip(self, waveform: np.ndarray) -> np.ndarray:
         """The vector of one clip, (dim,) or (2 * dim,): its frames pooled as the YAML says."""

@@ -57,7 +57,7 @@ class GatedCnnEmbedding(Embedding):
         super().__init__(config, sample_rate=SAMPLE_RATE, dim=net.dim, hop_seconds=hop_seconds, device=device)
         self.features = Features().to(device)
         self.scaler = scaler.to(device)
-        self.net = net.to(device).eval()
+        self.network = net.to(device).eval()
 
     def context(self) -> Context:
         return Context(SEGMENT * _HOP, 0, _WINDOW)
@@ -71,7 +71,8 @@ class GatedCnnEmbedding(Embedding):
         steps = -(-len(features) // self.stride)
         features = functional.pad(features, (0, 0, 0, -len(features) % SEGMENT))
         segments = self.scaler(features).reshape(-1, SEGMENT, _BANDS)
-        vectors = torch.cat([self.net.embed(batch) for batch in segments.split(_BATCH)]).flatten(0, 1)[:steps]
+        with self.numbers():
+            vectors = torch.cat([self.network.embed(batch) for batch in segments.split(_BATCH)]).flatten(0, 1)[:steps]
         centres = (np.arange(steps) * self.stride + (self.stride - 1) / 2) * _HOP + _WINDOW / 2
         return vectors, centres / SAMPLE_RATE
 

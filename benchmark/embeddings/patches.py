@@ -40,6 +40,7 @@ class PatchEmbedding(Embedding):
         network: (B, ...) to (B, dim), without gradients and in evaluation mode; on `device`.
         batch_size: patches a batch. On a CPU the best is where the activations still fit into the cache.
         blank: what fills the vector of a frame that shows no patch.
+        batch_free: whether another batch size may be set.
         config, sample_rate, dim, hop_seconds, device: as in `Embedding`.
     """
 
@@ -54,11 +55,21 @@ class PatchEmbedding(Embedding):
         hop_seconds: float,
         device: str | torch.device,
         blank: float = 0.0,
+        batch_free: bool = True,
     ):
         super().__init__(config, sample_rate=sample_rate, dim=dim, hop_seconds=hop_seconds, device=device)
         self.network = network
         self.batch_size = batch_size
         self.blank = blank
+        self.batch_free = batch_free
+
+    @property
+    def batch_s(self) -> float | None:
+        return self.batch_size * self.hop_seconds if self.batch_free else None
+
+    @batch_s.setter
+    def batch_s(self, seconds: float) -> None:
+        self.batch_size = max(1, round(seconds / self.hop_seconds))
 
     @abc.abstractmethod
     def patches(self, waveform: np.ndarray) -> Patches:
@@ -99,7 +110,8 @@ class PatchEmbedding(Embedding):
 
     def _run(self, pending: list[tuple[Tensor, int, Tensor]]) -> None:
         batch = torch.cat([piece for _, _, piece in pending]) if len(pending) > 1 else pending[0][2]
-        output = self.network(batch).to("cpu", torch.float32)
+        with self.numbers():
+            output = self.network(batch).to("cpu", torch.float32)
         offset = 0
         for vectors, start, piece in pending:
             vectors[start : start + len(piece)] = output[offset : offset + len(piece)]

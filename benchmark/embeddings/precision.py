@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-DTYPES = ("float32", "bfloat16")
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 class InPrecision(nn.Module):
@@ -11,12 +11,13 @@ class InPrecision(nn.Module):
 
     Args:
         net: (B, ...) to (B, dim); it is converted in place.
-        dtype: `float32`, or `bfloat16`, which keeps 8 bits of mantissa: an error of about a percent at the output.
+        dtype: `float32`; `bfloat16`, which keeps 8 bits of mantissa: an error of about a percent at the output; or `float16`,
+            which keeps 11, up to 65,504, and is for GPUs.
     """
 
     def __init__(self, net: nn.Module, dtype: str = "float32"):
         super().__init__()
-        self.dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+        self.dtype = getattr(torch, dtype)
         self.net = net.to(self.dtype).to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -158,6 +158,14 @@ class SpanEmbedding(Embedding):
         self.schedule = schedule
         self.shared_samples = _SHARED_SAMPLES.get(self.device.type, _SHARED_SAMPLES_GPU)
 
+    @property
+    def batch_s(self) -> float:
+        return self.shared_samples / self.sample_rate
+
+    @batch_s.setter
+    def batch_s(self, seconds: float) -> None:
+        self.shared_samples = round(seconds * self.sample_rate)
+
     def context(self) -> Context:
         return self.schedule.context()
 
@@ -179,4 +187,5 @@ class SpanEmbedding(Embedding):
         return np.pad(piece, (0, missing)) if missing > 0 else piece
 
     def _run(self, batch: np.ndarray) -> Tensor:
-        return self.network(torch.from_numpy(batch).to(self.device)).to("cpu", torch.float32)
+        with self.numbers():
+            return self.network(torch.from_numpy(batch).to(self.device)).to("cpu", torch.float32)

@@ -57,6 +57,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
         sample_rate=SAMPLE_RATE,
         dim=SIZE,
         device=device,
+        batch_free=not whole_numbers,
     )
 
 

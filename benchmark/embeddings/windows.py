@@ -76,7 +76,7 @@ class WindowEmbedding(PatchEmbedding):
 
     Args:
         windows: where they lie.
-        config, network, batch_size, sample_rate, dim, device: as in `PatchEmbedding`; `network` takes (B, size).
+        config, network, batch_size, sample_rate, dim, device, batch_free: as in `PatchEmbedding`; `network` takes (B, size).
     """
 
     def __init__(
@@ -89,10 +89,17 @@ class WindowEmbedding(PatchEmbedding):
         sample_rate: int,
         dim: int,
         device: str | torch.device,
+        batch_free: bool = True,
     ):
-        hop_seconds = windows.hop / sample_rate
         super().__init__(
-            config, network, batch_size, sample_rate=sample_rate, dim=dim, hop_seconds=hop_seconds, device=device
+            config,
+            network,
+            batch_size,
+            sample_rate=sample_rate,
+            dim=dim,
+            hop_seconds=windows.hop / sample_rate,
+            device=device,
+            batch_free=batch_free,
         )
         self.windows = windows
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from benchmark.audio.io import seconds
 from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.config.schema_params import ExtractParams
 from benchmark.datasets.clips import Clip
 from benchmark.embeddings.weights import resolve
 from benchmark.engine.embed_clips import Sink, embed_clips
@@ -41,7 +42,7 @@ class ExtractJob:
     dataset: str
     clips: tuple[Clip, ...]
     targets: tuple[Target, ...]
-    dtype: str
+    settings: ExtractParams
     device: str
 
     @cached_property
@@ -66,6 +67,7 @@ def extract(project: Project) -> Outcome:
     """Make every shard that is not in the store under its key; remove those that no key asks for any more."""
     outcome = Outcome()
     store = store_of(project)
+    devices = project.params.extract.devices or [device_of(project)]
     plans, failed = plan_embeddings(project, [c for c in project.embeddings if c.follows("frozen")])
     outcome.failures += [Failure(name, reason) for name, reason in sorted(failed.items())]
     jobs: list[ExtractJob] = []
@@ -81,9 +83,9 @@ def extract(project: Project) -> Outcome:
                     provenance = tuple(sorted(plan.ingredients.items()))
                     targets[shard.clips].append(Target(plan.config, None, shard.key, provenance))
         for clips, wanted in targets.items():
-            jobs.append(
-                ExtractJob(store.root, dataset, clips, tuple(wanted), project.params.extract.dtype, device_of(project))
-            )
+            # Shards take turns on the devices.
+            device = devices[len(jobs) % len(devices)]
+            jobs.append(ExtractJob(store.root, dataset, clips, tuple(wanted), project.params.extract, device))
     jobs = _with_weights(jobs, outcome)
     total = sum(job.seconds for job in jobs)
     with tqdm(total=total, desc="extract", unit=" audio-s", bar_format=_BAR, mininterval=2, disable=not jobs) as bar:
@@ -134,7 +136,7 @@ def _with_weights(jobs: list[ExtractJob], outcome: Outcome) -> list[ExtractJob]:
             Target(t.config, paths[t.config.name], t.key, t.provenance) for t in job.targets if t.config.name in paths
         )
         if targets:
-            ready.append(ExtractJob(job.store, job.dataset, job.clips, targets, job.dtype, job.device))
+            ready.append(ExtractJob(job.store, job.dataset, job.clips, targets, job.settings, job.device))
     return ready
 
 
@@ -145,7 +147,9 @@ def extract_job(job: ExtractJob) -> dict[str, str]:
     by_rate = defaultdict(list)
     for target in job.targets:
         try:
-            embedding = _embedding(target.config.model_dump_json(), target.weights, job.device)
+            embedding = _embedding(
+                target.config.model_dump_json(), target.weights, job.device, job.settings.model_dump_json()
+            )
             by_rate[embedding.sample_rate].append((target, embedding))
         except UserError as error:
             failed[target.config.name] = str(error)
@@ -154,7 +158,7 @@ def extract_job(job: ExtractJob) -> dict[str, str]:
             sinks = {}
             for target, embedding in targets:
                 name = target.config.name
-                writer = store.writer(name, job.dataset, target.key, job.dtype, dict(target.provenance))
+                writer = store.writer(name, job.dataset, target.key, job.settings.dtype, dict(target.provenance))
                 sinks[name] = Sink(embedding, open_shards.enter_context(writer))
             embed_clips(job.clips, rate, list(sinks.values()))
         failed |= {name: sink.failed for name, sink in sinks.items() if sink.failed is not None}
@@ -162,11 +166,20 @@ def extract_job(job: ExtractJob) -> dict[str, str]:
 
 
 @lru_cache(maxsize=32)
-def _embedding(config: str, weights: Path | None, device: str):
+def _embedding(config: str, weights: Path | None, device: str, settings: str):
     """An embedding, built once a process."""
     import torch
 
     from benchmark.embeddings.registry import build_embedding
+    from benchmark.embeddings.running import in_precision, prepare
+    from benchmark.engine.batches import choose_batch
+    from benchmark.engine.precision import use_fast_float32_matmul
 
     torch.set_num_threads(1)
-    return build_embedding(EmbeddingConfig.model_validate_json(config), weights, device)
+    use_fast_float32_matmul()
+    asked = ExtractParams.model_validate_json(settings)
+    described = in_precision(EmbeddingConfig.model_validate_json(config), asked.precision)
+    embedding = build_embedding(described, weights, device)
+    prepare(embedding, described, asked.precision, asked.compile)
+    choose_batch(embedding, described, asked.batch_s)
+    return embedding

@@ -37,6 +37,10 @@ COSMETIC = {
     "profiles",
 }
 
+# What makes frames, beside the family, and the settings that change them. Batches do not, but for the last bits.
+_EXTRACTION = ("benchmark.engine.embed_clips", "benchmark.embeddings.running", "benchmark.engine.precision")
+_KEYED = {"dtype", "precision", "compile"}
+
 
 @dataclass(frozen=True)
 class ShardPlan:
@@ -151,7 +155,7 @@ class Project:
         else:
             weights = _weights_digest(config)
         described = config.model_dump(mode="json", exclude=COSMETIC | {"weights"})
-        modules = [family_module(config), "benchmark.engine.embed_clips"]
+        modules = [family_module(config), *_EXTRACTION]
         try:
             code = code_version(*modules, *([config.module] if config.module else []))
         except Exception as error:
@@ -163,7 +167,7 @@ class Project:
         return EmbeddingPlan(
             config,
             {
-                "embedding": content_key({**described, "dtype": self.params.extract.dtype}),
+                "embedding": content_key({**described, **self.params.extract.model_dump(include=_KEYED)}),
                 "weights": weights,
                 "extract_code": code,
             },

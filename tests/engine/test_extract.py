@@ -1,11 +1,14 @@
 """The extract stage: resume, what it removes, and what it shows."""
 
+import numpy as np
 import pytest
 
 from benchmark.engine import extract as stage
 from benchmark.engine.extract import extract
 from benchmark.engine.plan import Project
-from tests.engine.project import edit, make_project
+from benchmark.errors import UserError
+from benchmark.store.shards import read_shard
+from tests.engine.project import ROOT, edit, make_project
 
 
 def inline(function, jobs, workers, backend):
@@ -64,3 +67,38 @@ def test_progress_is_in_seconds_of_audio(project, capsys):
     extract(Project.read(project))
     # 30 clips of 0.6 s under two embeddings.
     assert "extract: 100% 36/36 s of audio, " in capsys.readouterr().err
+
+
+def test_shards_take_turns_on_the_devices(project, monkeypatch):
+    used = []
+
+    def noted(function, jobs, workers, backend):
+        used.extend(job.device for job in jobs)
+        return iter(())
+
+    monkeypatch.setattr(stage, "run_jobs", noted)
+    edit(project / "params.yaml", extract={"shard_clips": 5, "devices": ["cuda:0", "cuda:1"]})
+    extract(Project.read(project))
+    assert used == ["cuda:0", "cuda:1"] * 3
+
+
+@pytest.mark.parametrize("wrong", [{"devices": ["gpu"]}, {"batch_s": 0}, {"precision": "int8"}, {"batch_s": "big"}])
+def test_wrong_settings_are_named(project, wrong):
+    edit(project / "params.yaml", extract=wrong)
+    with pytest.raises(UserError, match=f"extract.{next(iter(wrong))}"):
+        Project.read(project)
+
+
+def test_half_precision_reaches_the_network(project):
+    """Over the whole stage: other frames of a network, the same of features."""
+    (project / "embeddings" / "mfcc1.yaml").write_text((ROOT / "embeddings" / "ge2e.yaml").read_text())
+    (project / "embeddings" / "mfcc1.yaml").rename(project / "embeddings" / "ge2e.yaml")
+    found = []
+    for precision in ("float32", "bfloat16"):
+        edit(project / "params.yaml", extract={"shard_clips": 30, "precision": precision, "batch_s": 5})
+        assert not extract(Project.read(project)).failures
+        views = [read_shard(project / name) for name in shards(project)]
+        found.append([view.frames.copy() for view in views])
+    (vectors, statistics), (coarse, same) = found
+    assert 1e-4 < np.abs(vectors - coarse).max() < 3e-2
+    np.testing.assert_array_equal(statistics, same)

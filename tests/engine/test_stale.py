@@ -245,9 +245,16 @@ def test_the_pooling_costs_runs_and_no_frames(bench):
     assert bench.run() == ({}, OF_MFCC0)
 
 
-def test_the_type_of_the_stored_frames_costs_everything(bench):
-    bench.params(extract={"shard_clips": 5, "dtype": "float16"})
+@pytest.mark.parametrize("setting", [{"dtype": "float16"}, {"precision": "bfloat16"}, {"compile": True}])
+def test_the_numbers_of_networks_and_frames_cost_everything(bench, setting):
+    bench.params(extract={"shard_clips": 5, **setting})
     assert bench.run() == (SHARDS, RUNS)
+
+
+@pytest.mark.parametrize("setting", [{"batch_s": 3.0}, {"devices": ["cpu", "cpu"]}])
+def test_batches_and_devices_cost_nothing(bench, setting):
+    bench.params(extract={"shard_clips": 5, **setting})
+    assert bench.run() == ({}, set())
 
 
 def test_the_size_of_a_shard_costs_frames_and_no_runs(bench):
@@ -303,6 +310,8 @@ def test_the_settings_of_another_probe_cost_its_runs_alone(bench):
         ("benchmark.embeddings.base", (SHARDS, RUNS)),
         ("benchmark.embeddings.handcrafted", (SHARDS, RUNS)),
         ("benchmark.engine.embed_clips", (SHARDS, RUNS)),
+        ("benchmark.embeddings.running", (SHARDS, RUNS)),
+        ("benchmark.engine.precision", (SHARDS, RUNS)),
         ("benchmark.store.shards", (SHARDS, RUNS)),
         ("benchmark.probes.logistic", ({}, RUNS)),
         ("benchmark.probes.run", ({}, RUNS)),
@@ -317,6 +326,7 @@ def test_the_settings_of_another_probe_cost_its_runs_alone(bench):
         ("benchmark.models.ina", ({}, set())),
         ("benchmark.embeddings.ina", ({}, set())),
         ("benchmark.embeddings.registry", ({}, set())),
+        ("benchmark.engine.batches", ({}, set())),
         ("benchmark.engine.pool", ({}, set())),
         ("benchmark.engine.plan", ({}, set())),
         ("benchmark.datasets.read", ({}, set())),

@@ -11,6 +11,7 @@ from benchmark.config.schema_probe import (
     CentroidSettings,
     CosineSettings,
     FewshotSettings,
+    HeadSettings,
     KnnSettings,
     LogisticSettings,
     MlpSettings,
@@ -125,6 +126,7 @@ class ProbeParams(Schema):
     centroid: CentroidSettings = CentroidSettings()
     fewshot: FewshotSettings = FewshotSettings()
     mlp: MlpSettings = MlpSettings()
+    head: HeadSettings = HeadSettings()
     cosine: CosineSettings = CosineSettings()
 
     @model_validator(mode="before")

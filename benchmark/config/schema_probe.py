@@ -143,6 +143,57 @@ class MlpSettings(ProbeSettings):
     scaling: Scaling = "kehling"
 
 
+class HeadSettings(ProbeSettings):
+    """A head trained by Adam with cross entropy, as other benchmarks train theirs: the defaults are HEAR's grid.
+
+    Attributes:
+        layers: Hidden states of equal size that lie side by side in the features, mixed by learned softmax weights.
+        input_norm: LayerNorm of the features.
+        hidden_layers: Numbers of hidden layers, each linear, normalised, dropped out, ReLU.
+        hidden_dim: Units of a hidden layer.
+        hidden_norm: BatchNorm1d in hidden layers.
+        dropout: Probability of dropping a hidden unit in training.
+        init: First weights: Glorot's, or PyTorch's own.
+        lr: Learning rates of Adam.
+        points: Points of the grid (hidden layers x init x lr) that are trained, drawn with points_seed; all if null.
+        select: Choose the point in every fold on its own validation part, or once in the first fold for all (HEAR).
+        batch: Rows in a batch.
+        shuffle: Whether each epoch has its own order.
+        epochs: Largest number of epochs.
+        steps: Number of steps in place of epochs.
+        check_every: Epochs between validations.
+        patience: Validations without a better score after which a member stops; never if null.
+        keep: Take the best validation's parameters, or the last without looking at the validation part.
+        schedule: Of the learning rate; warmup_cosine goes by steps, with `warmup` of them; cosine_by_epoch by epochs.
+        decay_to: Part of the learning rate at the end of a cosine.
+    """
+
+    layers: int = Field(1, ge=1)
+    input_norm: Literal["none", "layer"] = "none"
+    hidden_layers: list[Annotated[int, Field(ge=0, le=8)]] = Field(default_factory=lambda: [1, 2], min_length=1)
+    hidden_dim: int = Field(1024, ge=1)
+    hidden_norm: Literal["none", "batch"] = "batch"
+    dropout: float = Field(0.1, ge=0, lt=1)
+    init: list[Literal["default", "xavier_uniform", "xavier_normal"]] = Field(
+        default_factory=lambda: ["xavier_uniform", "xavier_normal"], min_length=1
+    )
+    lr: list[Positive] = Field(default_factory=lambda: [3.2e-3, 1e-3, 3.2e-4, 1e-4], min_length=1)
+    points: int | None = Field(None, ge=1)
+    points_seed: int = 42
+    select: Literal["fold", "first_fold"] = "fold"
+    batch: int = Field(1024, ge=1)
+    shuffle: StrictBool = True
+    epochs: int = Field(500, ge=1)
+    steps: int | None = Field(None, ge=1)
+    check_every: int = Field(3, ge=1)
+    patience: int | None = Field(20, ge=1)
+    keep: Literal["best", "last"] = "best"
+    schedule: Literal["constant", "cosine_by_epoch", "warmup_cosine"] = "constant"
+    warmup: int = Field(0, ge=0)
+    decay_to: float = Field(0.0, ge=0, le=1)
+    scaling: Scaling = "none"
+
+
 class CosineSettings(ProbeSettings):
     """No classifier: clip vectors are compared by the cosine of their angle (verification, retrieval).
 
@@ -167,12 +218,54 @@ SOLVERS: dict[str, type[ProbeSettings]] = {
     "centroid": CentroidSettings,
     "fewshot": FewshotSettings,
     "mlp": MlpSettings,
+    "head": HeadSettings,
     "cosine": CosineSettings,
 }
+
+_LINEAR: dict[str, Any] = {"hidden_layers": [0], "dropout": 0.0, "init": ["default"]}
 
 # Name of a protocol -> its solver and what it sets there; the rest is the solver's own default, whatever params.yaml says.
 PROTOCOLS: dict[str, tuple[str, dict[str, Any]]] = {
     "kehling": ("mlp", {}),
+    "hear": ("head", {"points": 8, "select": "first_fold", "shuffle": False}),
+    "hear-nested": ("head", {}),
+    "hares": (
+        "head",
+        _LINEAR
+        | {
+            "lr": [2e-4],
+            "batch": 64,
+            "steps": 400_000,
+            "keep": "last",
+            "schedule": "warmup_cosine",
+            "warmup": 5000,
+        },
+    ),
+    "xares": (
+        "head",
+        _LINEAR
+        | {
+            "input_norm": "layer",
+            "lr": [1e-3],
+            "batch": 32,
+            "epochs": 10,
+            "check_every": 1,
+            "patience": None,
+            "schedule": "cosine_by_epoch",
+            "decay_to": 0.1,
+        },
+    ),
+    "superb-like": (
+        "head",
+        _LINEAR
+        | {
+            "lr": [1e-2, 1e-3, 1e-4],
+            "batch": 32,
+            "epochs": 100,
+            "check_every": 1,
+            "patience": 10,
+        },
+    ),
     "xares-knn": ("knn", {"k": [10], "metric": ["cosine"], "temperature": 0.07, "scaling": "none"}),
     **{f"{n}-shot": ("fewshot", {"shots": n}) for n in (1, 5, 10, 20)},
     **{f"{n}-shot-logistic": ("fewshot", {"shots": n, "solver": "logistic"}) for n in (1, 5, 10, 20)},

@@ -1,0 +1,219 @@
+"""Many classification heads of one shape as one stack, with batch or layer normalisation and a hand-written backward pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+_EPS = 1e-5
+_MOMENTUM = 0.1
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Shape of a head.
+
+    Attributes:
+        layers: L hidden states that lie side by side in the features and are mixed by learned weights; 1: no mix.
+        dim: Features of one hidden state.
+        hidden: Units of each hidden layer.
+        classes: C.
+        layer_norm: Whether features go through a LayerNorm first.
+        batch_norm: Whether hidden layers have BatchNorm1d before dropout and ReLU.
+    """
+
+    layers: int
+    dim: int
+    hidden: tuple[int, ...]
+    classes: int
+    layer_norm: bool
+    batch_norm: bool
+
+    @property
+    def pieces(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Names and shapes of the parameters, in the order in which they lie in a member's vector."""
+        pieces: list[tuple[str, tuple[int, ...]]] = []
+        if self.layers > 1:
+            pieces.append(("mix", (self.layers,)))
+        if self.layer_norm:
+            pieces += [("norm_scale", (self.dim,)), ("norm_shift", (self.dim,))]
+        width = self.dim
+        for number, units in enumerate(self.hidden):
+            pieces += [(f"weight{number}", (width, units)), (f"bias{number}", (units,))]
+            if self.batch_norm:
+                pieces += [(f"scale{number}", (units,)), (f"shift{number}", (units,))]
+            width = units
+        return [*pieces, ("weight", (width, self.classes)), ("bias", (self.classes,))]
+
+    def initial(self, generator: torch.Generator, how: str) -> torch.Tensor:
+        """Draw parameters (P,): weights as PyTorch does, or Glorot's uniform or normal; biases as PyTorch does."""
+        parts, width, gain = [], self.dim, 1.0
+        for name, shape in self.pieces:
+            if name in ("mix", "norm_shift") or name.startswith("shift"):
+                parts.append(torch.zeros(shape))
+            elif name == "norm_scale" or name.startswith("scale"):
+                parts.append(torch.ones(shape))
+            elif name.startswith("weight"):
+                width, units = shape
+                if how == "xavier_normal":
+                    parts.append(torch.randn(shape, generator=generator) * gain * (2 / (width + units)) ** 0.5)
+                else:
+                    bound = gain * (6 / (width + units)) ** 0.5 if how == "xavier_uniform" else width**-0.5
+                    parts.append((torch.rand(shape, generator=generator) * 2 - 1) * bound)
+                # After a ReLU, as torch.nn.init.calculate_gain has it.
+                gain = 2**0.5
+            else:
+                parts.append((torch.rand(shape, generator=generator) * 2 - 1) * width**-0.5)
+        return torch.cat([part.reshape(-1) for part in parts])
+
+
+class StackedHead:
+    """M heads of one shape.
+
+    Attributes:
+        shape: Theirs.
+        flat: (M, P) parameters.
+        gradient: (M, P), filled by `backward`.
+        running: (M, 2, H) running mean and variance of all batch normalisations, side by side.
+    """
+
+    def __init__(self, shape: Shape, flat: torch.Tensor, running: torch.Tensor | None = None):
+        self.shape, self.flat = shape, flat
+        self.gradient = torch.zeros_like(flat)
+        units = sum(shape.hidden) if shape.batch_norm else 0
+        if running is None:
+            running = torch.stack([flat.new_zeros(len(flat), units), flat.new_ones(len(flat), units)], 1)
+        self.running = running
+        self._p, self._g = self._views(flat), self._views(self.gradient)
+
+    def _views(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
+        views, start = {}, 0
+        for name, shape in self.shape.pieces:
+            size = 1
+            for length in shape:
+                size *= length
+            piece = flat[:, start : start + size]
+            views[name] = piece.view(len(flat), *shape) if len(shape) == 2 else piece
+            start += size
+        return views
+
+    def take(self, members: torch.Tensor) -> "StackedHead":
+        """Keep some members."""
+        return StackedHead(self.shape, self.flat[members], self.running[members])
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (M, n, C) of x (M, n, F) outside training."""
+        p, x = self._p, self._enter(x)[0]
+        start = 0
+        for number, units in enumerate(self.shape.hidden):
+            x = torch.baddbmm(p[f"bias{number}"][:, None], x, p[f"weight{number}"])
+            if self.shape.batch_norm:
+                mean, variance = self.running[:, :, start : start + units].unbind(1)
+                factor = p[f"scale{number}"] / (variance + _EPS).sqrt()
+                x.sub_(mean[:, None]).mul_(factor[:, None]).add_(p[f"shift{number}"][:, None])
+                start += units
+            x.relu_()
+        return torch.baddbmm(p["bias"][:, None], x, p["weight"])
+
+    def _enter(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Mix layers and normalise: the input of the first layer, what came in, its unit version, one over its scale."""
+        raw = x
+        if self.shape.layers > 1:
+            mix = torch.softmax(self._p["mix"], 1)
+            x = torch.einsum("ml,mbld->mbd", mix, x.view(*x.shape[:2], self.shape.layers, self.shape.dim))
+        if not self.shape.layer_norm:
+            return x, raw, None, None
+        centred = x - x.mean(2, keepdim=True)
+        rate = (centred.square().mean(2, keepdim=True) + _EPS).rsqrt()
+        unit = centred * rate
+        return unit * self._p["norm_scale"][:, None] + self._p["norm_shift"][:, None], raw, unit, rate
+
+    def train_step(
+        self,
+        x: torch.Tensor,
+        mass: torch.Tensor,
+        delta_of: "DeltaOf",
+        masks: Sequence[torch.Tensor] = (),
+    ) -> None:
+        """Fill `gradient` from a batch, and move the running statistics.
+
+        Args:
+            x: (M, B, F).
+            mass: (M, B, 1) one over the number of a member's rows, 0 where a row only fills up.
+            delta_of: maps logits (M, B, C) to the gradient in them.
+            masks: (M, B, H) of each hidden layer, that multiply what leaves its normalisation.
+        """
+        p, g = self._p, self._g
+        entered, raw, unit, rate = self._enter(x)
+        values, normed, rates = [entered], [], []
+        start = 0
+        for number, units in enumerate(self.shape.hidden):
+            z = torch.baddbmm(p[f"bias{number}"][:, None], values[-1], p[f"weight{number}"])
+            if self.shape.batch_norm:
+                mean = (z * mass).sum(1, keepdim=True)
+                z -= mean
+                variance = (z.square() * mass).sum(1, keepdim=True)
+                factor = (variance + _EPS).rsqrt()
+                z *= factor
+                self._move(start, units, mean, variance, mass)
+                normed.append(z)
+                rates.append(factor)
+                z = torch.addcmul(p[f"shift{number}"][:, None], z, p[f"scale{number}"][:, None])
+                start += units
+            if masks:
+                z *= masks[number]
+            values.append(z.relu_())
+        delta = delta_of(torch.baddbmm(p["bias"][:, None], values[-1], p["weight"]))
+        torch.bmm(values[-1].transpose(1, 2), delta, out=g["weight"])
+        torch.sum(delta, 1, out=g["bias"])
+        last = "weight"
+        for number in range(len(self.shape.hidden) - 1, -1, -1):
+            delta = torch.bmm(delta, p[last].transpose(1, 2)).mul_(values[number + 1] > 0)
+            if masks:
+                delta *= masks[number]
+            if self.shape.batch_norm:
+                z = normed[number]
+                torch.sum(delta, 1, out=g[f"shift{number}"])
+                torch.sum(delta * z, 1, out=g[f"scale{number}"])
+                # Gradient through the batch's own mean and variance.
+                delta -= mass * g[f"shift{number}"][:, None]
+                delta -= mass * z * g[f"scale{number}"][:, None]
+                delta *= rates[number] * p[f"scale{number}"][:, None]
+            torch.bmm(values[number].transpose(1, 2), delta, out=g[f"weight{number}"])
+            torch.sum(delta, 1, out=g[f"bias{number}"])
+            last = f"weight{number}"
+        if unit is None and self.shape.layers == 1:
+            return
+        delta = torch.bmm(delta, p[last].transpose(1, 2))
+        if unit is not None:
+            torch.sum(delta * unit, 1, out=g["norm_scale"])
+            torch.sum(delta, 1, out=g["norm_shift"])
+            delta *= p["norm_scale"][:, None]
+            delta = rate * (delta - delta.mean(2, keepdim=True) - unit * (delta * unit).mean(2, keepdim=True))
+        if self.shape.layers > 1:
+            mix = torch.softmax(p["mix"], 1)
+            share = torch.einsum("mbd,mbld->ml", delta, raw.view(*raw.shape[:2], self.shape.layers, self.shape.dim))
+            g["mix"].copy_(mix * (share - (mix * share).sum(1, keepdim=True)))
+
+    def _move(self, start: int, units: int, mean: torch.Tensor, variance: torch.Tensor, mass: torch.Tensor) -> None:
+        """Move running statistics towards a batch's, whose variance is made unbiased, as BatchNorm1d does."""
+        rows = (mass > 0).sum(1, keepdim=True)
+        unbiased = variance * (rows / (rows - 1).clamp(min=1))
+        here = self.running[:, :, start : start + units]
+        here.lerp_(torch.cat([mean, unbiased], 1), _MOMENTUM)
+
+
+class DeltaOf:
+    """The gradient of the mean loss of a batch in its logits: softmax or sigmoid cross entropy."""
+
+    def __init__(self, targets: torch.Tensor, mass: torch.Tensor):
+        """Take targets (M, B) int64, or (M, B, C) of 0, 1 and -1 (unknown: no loss), and mass (M, B, 1)."""
+        self.targets, self.mass = targets, mass
+
+    def __call__(self, logits: torch.Tensor) -> torch.Tensor:
+        if self.targets.ndim == 2:
+            delta = torch.softmax(logits, 2).mul_(self.mass)
+            return delta.scatter_add_(2, self.targets[..., None], -self.mass)
+        known = self.targets >= 0
+        delta = torch.sigmoid(logits).sub_(self.targets).mul_(known)
+        return delta.div_(self.targets.shape[-1]).mul_(self.mass)

@@ -225,8 +225,9 @@ class DropConfig(Schema):
 class SplitListsConfig(Schema):
     """Official parts as lists of files, a path a line."""
 
-    lists: dict[str, str] = Field(min_length=1, description="part -> file with the list")
+    lists: dict[str, str] = Field(min_length=1, description="part -> file with the list, or a glob of one")
     base: str = Field("", description="folder that the paths in the lists are relative to")
+    with_: str = Field("{path}", alias="with", description="{field}s of the row, compared with the list's lines")
     rest: str | None = Field(None, description="part of the files in no list; they are left out if it is not given")
 
 

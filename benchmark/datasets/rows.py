@@ -68,7 +68,7 @@ def join_table(rows: list[FileRow], table: TableConfig, tree: Tree, where: str) 
     """
     content = [
         row
-        for file in _table_files(table.file, tree, where)
+        for file in _text_files(table.file, tree, where)
         for row in read_table(tree.root / file, table.columns, table.separator)
     ]
     names = column_names(content)
@@ -111,17 +111,22 @@ def apply_lists(rows: list[FileRow], config: SplitListsConfig, field: str, tree:
         UserError: a list is missing, names nothing that is there, or two lists name the same file.
     """
     part_of: dict[str, str] = {}
-    for part, file in config.lists.items():
-        for entry in _lines(file, tree, f"{where}: split_lists.lists.{part}"):
-            path = str(PurePosixPath(config.base) / entry)
-            if part_of.setdefault(path, part) != part:
-                raise UserError(f"{where}: split_lists: {path!r} is in {part_of[path]!r} and in {part!r}")
-        if not any(row.path in part_of and part_of[row.path] == part for row in rows):
-            raise UserError(f"{where}: split_lists.lists.{part}: no file of {file} is among the items; mend `base`")
+    keys = [fill(config.with_, row.known(), f"{where}: split_lists.with") for row in rows]
+    for part, glob in config.lists.items():
+        here = f"{where}: split_lists.lists.{part}"
+        listed = set()
+        for file in _text_files(glob, tree, here, ""):
+            for entry in _lines(file, tree, here):
+                path = str(PurePosixPath(config.base) / entry)
+                if part_of.setdefault(path, part) != part:
+                    raise UserError(f"{where}: split_lists: {path!r} is in {part_of[path]!r} and in {part!r}")
+                listed.add(path)
+        if listed.isdisjoint(keys):
+            raise UserError(f"{here}: no file of {glob} is among the items; mend `base`, or `with`")
     return [
-        FileRow(row.path, {**row.fields, field: part})
-        for row in rows
-        if (part := part_of.get(row.path, config.rest)) is not None
+        row.having({field: part})
+        for row, key in zip(rows, keys, strict=True)
+        if (part := part_of.get(key, config.rest)) is not None
     ]
 
 
@@ -149,7 +154,7 @@ def _from_glob(items: ItemsConfig, tree: Tree, where: str) -> list[FileRow]:
 
 def _from_table(items: ItemsConfig, tree: Tree, where: str) -> list[FileRow]:
     rows = []
-    for file in _table_files(str(items.table), tree, where):
+    for file in _text_files(str(items.table), tree, where):
         stem = PurePosixPath(file).stem
         for entry in read_table(tree.root / file, items.columns, items.separator):
             path = fill(items.path, {"table": stem, **entry}, f"{where}: path")
@@ -158,10 +163,10 @@ def _from_table(items: ItemsConfig, tree: Tree, where: str) -> list[FileRow]:
     return [row for row in rows if row.path not in unwanted]
 
 
-def _table_files(glob: str, tree: Tree, where: str) -> list[str]:
+def _text_files(glob: str, tree: Tree, where: str, what: str = "table ") -> list[str]:
     files = [glob] if glob in tree else tree.match([glob], sounds=False)
     if not files:
-        raise UserError(f"{where}: there is no table {glob} below {tree.root}")
+        raise UserError(f"{where}: there is no {what}{glob} below {tree.root}; mend the description")
     return files
 
 

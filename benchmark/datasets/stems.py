@@ -37,7 +37,7 @@ def sibling_fields(
 
 
 def submix_fields(known: Mapping[str, Any], config: SubmixesConfig, tree: Tree, where: str) -> dict[str, Any]:
-    """Field `stem_<source>` with the list of stems that make up each source of a Slakh2100 track.
+    """Fields `stem_<source>`, lists of the stems that make up each source of a Slakh2100 track, and its `uuid`.
 
     A stem that the metadata name but that was not rendered has no file, and is left out; a source without any stem gets
     no field.
@@ -47,7 +47,8 @@ def submix_fields(known: Mapping[str, Any], config: SubmixesConfig, tree: Tree, 
     """
     file = fill(config.file, known, f"{where}: submixes.file")
     try:
-        stems = yaml.safe_load((tree.root / file).read_text("utf-8"))["stems"]
+        about = yaml.safe_load((tree.root / file).read_text("utf-8"))
+        stems, uuid = about["stems"], str(about.get("UUID", ""))
         programs = {name: "drums" if stem["is_drum"] else int(stem["program_num"]) for name, stem in stems.items()}
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{where}: {file}: cannot be read as metadata of stems ({type(error).__name__})") from None
@@ -57,7 +58,7 @@ def submix_fields(known: Mapping[str, Any], config: SubmixesConfig, tree: Tree, 
         source = _source(program, config.sources)
         if source is not None and path in tree:
             sources[f"stem_{source}"].append(path)
-    return dict(sources)
+    return {"uuid": uuid, **sources}
 
 
 def _source(program: int | str, sources: Mapping[str, str]) -> str | None:

@@ -98,10 +98,11 @@ def test_submixes_sum_the_stems_of_an_instrument(tmp_path):
         "S04": {"is_drum": False, "program_num": 5},
     }
     touch(tmp_path, "x/T1/mix.flac", *(f"x/T1/stems/S0{i}.flac" for i in (0, 1, 3, 4)))
-    (tmp_path / "x/T1/metadata.yaml").write_text(yaml.safe_dump({"stems": stems}))
+    (tmp_path / "x/T1/metadata.yaml").write_text(yaml.safe_dump({"UUID": "1a", "stems": stems}))
     items = [{"glob": "*/mix.flac", "submixes": SUBMIXES}]
     (clip,) = read(tmp_path, folder=str(tmp_path / "x"), items=items)
     assert clip.labels == {
+        "uuid": "1a",
         "stem_drums": ["T1/stems/S00.flac"],
         "stem_piano": ["T1/stems/S01.flac", "T1/stems/S04.flac"],
         "stem_other": ["T1/stems/S03.flac"],
@@ -154,3 +155,16 @@ def test_events_beside_a_sound(tmp_path):
     (tmp_path / "x/annotation/a.txt").write_text("0.5 1.25 phone\n")
     with pytest.raises(UserError, match=r"line 1: '0\.5 1\.25 phone' is not start, end and label"):
         read(tmp_path, folder=str(tmp_path / "x"), items=items)
+
+
+def test_lists_of_parts_may_name_what_is_not_a_path(tmp_path):
+    touch(tmp_path, "x/a/1.ogg", "x/a/2.ogg", "x/b/3.ogg")
+    (tmp_path / "x/lists").mkdir()
+    (tmp_path / "x/lists/train.csv").write_text("1\n2\n")
+    (tmp_path / "x/lists/test.csv").write_text("3\n")
+    lists = {"lists": {"train": "**/train.csv", "test": "lists/test.csv"}, "with": "{stem}"}
+    clips = read(tmp_path, folder=str(tmp_path / "x"), items=[{"glob": "**/*.ogg"}], split_lists=lists)
+    assert [clip.split for clip in clips] == ["train", "train", "test"]
+    (tmp_path / "x/lists/test.csv").write_text("4\n")
+    with pytest.raises(UserError, match=r"no file of lists/test\.csv is among the items"):
+        read(tmp_path, folder=str(tmp_path / "x"), items=[{"glob": "**/*.ogg"}], split_lists=lists)

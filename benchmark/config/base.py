@@ -2,10 +2,17 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+
+def _one_hyphen(name: str) -> str:
+    if "--" in name or name.endswith("-"):
+        raise ValueError("`--` stands between the names in a file of results; use single hyphens, and none at the end")
+    return name
+
 
 # Names become parts of file names and of glob patterns on the command line.
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80), AfterValidator(_one_hyphen)]
 
 Domain = str
 

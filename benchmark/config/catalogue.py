@@ -29,7 +29,7 @@ class Catalogue:
 
     @classmethod
     def read(cls, root: Path) -> "Catalogue":
-        """Read every YAML below `root`.
+        """Read every YAML below `root`; paths in them that are relative are so to `root`.
 
         Raises:
             UserError: the first file that is wrong; none is ever skipped.
@@ -45,9 +45,15 @@ class Catalogue:
         problems: list[UserError] = []
         catalogue = cls(
             root,
-            _read_folder(root / "datasets", DatasetConfig, problems),
-            _read_folder(root / "tasks", TaskConfig, problems),
-            _read_folder(root / "embeddings", EmbeddingConfig, problems),
+            {
+                name: _dataset_at(c, root)
+                for name, c in _read_folder(root / "datasets", DatasetConfig, problems).items()
+            },
+            {name: _task_at(c, root) for name, c in _read_folder(root / "tasks", TaskConfig, problems).items()},
+            {
+                name: _embedding_at(c, root)
+                for name, c in _read_folder(root / "embeddings", EmbeddingConfig, problems).items()
+            },
         )
         for task in catalogue.tasks.values():
             where = root / "tasks" / f"{task.name}.yaml"
@@ -105,6 +111,40 @@ def override(config: EmbeddingConfig, overrides: Mapping[str, Mapping[str, Any]]
             merged = {key: {**(data[key] or {}), **keys[key]} for key in ("args", "pretrain") if keys.get(key)}
             data = {**data, **keys, **merged}
     return parse(data, EmbeddingConfig, f"params.yaml: overrides for {config.name}")
+
+
+def _dataset_at(config: DatasetConfig, root: Path) -> DatasetConfig:
+    given = {field: getattr(config, field) for field in ("folder", "csv") if getattr(config, field) is not None}
+    return config.model_copy(update={field: _path_at(path, root) for field, path in given.items()})
+
+
+def _task_at(config: TaskConfig, root: Path) -> TaskConfig:
+    if isinstance(config.dataset, str):
+        return config
+    return config.model_copy(update={"dataset": _dataset_at(config.dataset, root)})
+
+
+def _embedding_at(config: EmbeddingConfig, root: Path) -> EmbeddingConfig:
+    # A second file of weights is described among the arguments, as the first one is.
+    args = {
+        name: {**value, "file": _path_at(value["file"], root)} if is_local_source(value) else value
+        for name, value in config.args.items()
+    }
+    weights = config.weights
+    if weights is not None and is_local_source(weights.model_dump(exclude_none=True)):
+        weights = weights.model_copy(update={"file": _path_at(str(weights.file), root)})
+    return config.model_copy(update={"args": args, "weights": weights})
+
+
+def is_local_source(value: Any) -> bool:
+    """Whether `value` describes a file on this machine, in the way of `weights`."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("file"), str):
+        return False
+    return not any(value.get(kind) for kind in ("pypi", "http", "huggingface"))
+
+
+def _path_at(path: str, root: Path) -> str:
+    return str(root.resolve() / Path(path).expanduser())
 
 
 def _read_folder(folder: Path, schema: type[Named], problems: list[UserError]) -> dict[str, Named]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmark.config.catalogue import Catalogue, in_profile, override, read_params, select
+from benchmark.config.catalogue import Catalogue, in_profile, is_local_source, override, read_params, select
 from benchmark.config.keys import code_version, content_key
 from benchmark.config.schema_embedding import EmbeddingConfig, WeightsConfig
 from benchmark.config.schema_params import Params
@@ -19,7 +19,7 @@ from benchmark.datasets.digests import Digests
 from benchmark.datasets.read import read_dataset
 from benchmark.embeddings.registry import family_module
 from benchmark.embeddings.weight_sources import sha256_file
-from benchmark.embeddings.weights import resolve
+from benchmark.embeddings.weights import is_local, resolve
 from benchmark.engine.pretrain_plan import trained_file
 from benchmark.errors import UserError
 
@@ -40,6 +40,8 @@ COSMETIC = {
 # What makes frames, beside the family, and the settings that change them. Batches do not, but for the last bits.
 _EXTRACTION = ("benchmark.engine.embed_clips", "benchmark.embeddings.running", "benchmark.engine.precision")
 _KEYED = {"dtype", "precision", "compile"}
+# What files that belong to weights are called (`benchmark.embeddings.weight_files.companion`).
+_COMPANIONS = {".npz", ".npy", ".index"}
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,12 @@ class Project:
         else:
             weights = _weights_digest(config)
         described = config.model_dump(mode="json", exclude=COSMETIC | {"weights"})
+        described["args"] = {
+            name: sha256_file(Path(value["file"]))
+            if is_local_source(value) and Path(value["file"]).is_file()
+            else value
+            for name, value in config.args.items()
+        }
         modules = [family_module(config), *_EXTRACTION]
         try:
             code = code_version(*modules, *([config.module] if config.module else []))
@@ -196,13 +204,20 @@ def _choose(
 
 
 def _weights_digest(config: EmbeddingConfig) -> str:
-    """The checksum that the YAML gives, which is checked before use; else that of the file itself, fetched if need be."""
+    """The checksum that the YAML gives, which is checked before use; else that of the file itself, fetched if need be.
+
+    Statistics and the like that a family may look for beside local weights count too.
+    """
     if config.weights is None:
         return "none"
-    if config.weights.sha256:
+    if config.weights.sha256 and not is_local(config.weights):
         return config.weights.sha256
     path = resolve(config.weights, f"embeddings/{config.name}.yaml")
-    return sha256_file(path)
+    digest = config.weights.sha256 or sha256_file(path)
+    if not is_local(config.weights):
+        return digest
+    beside = {p.name: sha256_file(p) for p in path.parent.iterdir() if p.suffix in _COMPANIONS and p != path}
+    return content_key([digest, beside]) if beside else digest
 
 
 def plan_embeddings(project: Project, configs: Iterable[EmbeddingConfig]) -> tuple[list[EmbeddingPlan], dict[str, str]]:

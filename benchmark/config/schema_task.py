@@ -160,6 +160,8 @@ class TaskConfig(Schema):
             if is_given and kind not in fitting:
                 what = "frame is" if field == "levels" else "is"
                 raise ValueError(f"{field}: {what} for kind {' and '.join(fitting)}, not for {kind}; leave it out")
+        if self.strategies != ["frozen"] and kind != "multiclass":
+            raise ValueError(f"strategies: networks are fine-tuned on multiclass tasks, not on {kind}; write [frozen]")
         if self.balance not in (balances := kinds.balances(kind)):
             raise ValueError(f"balance: {self.balance} does not fit kind {kind}; what does: {', '.join(balances)}")
         if kind == "verification" and self.probes != ["cosine"]:

@@ -19,6 +19,7 @@ from benchmark.config.keys import code_version, content_key
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.clips import Clip
+from benchmark.datasets.places import root_folder
 from benchmark.embeddings.registry import family_module
 from benchmark.engine.items import TaskItems, task_items
 from benchmark.engine.splits import task_splits
@@ -167,9 +168,11 @@ def trained_file(project: Project, config: EmbeddingConfig) -> tuple[Path, str]:
 
 
 def _items(project: Project, task: TaskConfig) -> TaskItems:
-    dataset = project.catalogue.dataset_of(task).name
-    where = str(project.catalogue.task_file(task))
-    return task_items(task, project.clips(dataset), where, project.params.active.shrink)
+    dataset = project.catalogue.dataset_of(task)
+    return task_items(
+        task, project.clips(dataset.name), str(project.catalogue.task_file(task)), project.params.active.shrink,
+        root_folder(dataset, project.data_root),
+    )  # fmt: skip
 
 
 def _limit(project: Project, task: TaskConfig) -> int | None:

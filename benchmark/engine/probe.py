@@ -10,12 +10,14 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmark.engine.extract import store_of
+from benchmark.engine.finetune_job import FinetuneJob, finetune_job
 from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.plan import Project
 from benchmark.engine.pool import run_jobs
 from benchmark.engine.probe_job import RunInput, run_input, score_run
 from benchmark.engine.runs import RunPlan, plan_runs
 from benchmark.engine.splits import task_splits
+from benchmark.engine.strategies import finetune_input
 from benchmark.errors import ClipError, UserError
 from benchmark.report.atomic import remove_leftovers
 from benchmark.report.records import RunRecord, read_record, record_path, write_record
@@ -53,6 +55,7 @@ def probe(project: Project) -> Outcome:
     plans, failures = plan_runs(project)
     outcome.failures += failures
     jobs: list[ProbeJob] = []
+    tuning: list[FinetuneJob] = []
     splits: dict[str, list] = {}
     for plan in plans:
         path = record_path(folder, plan.task.name, plan.embedding.config.name, plan.strategy, plan.probe)
@@ -63,21 +66,34 @@ def probe(project: Project) -> Outcome:
         try:
             if plan.task.name not in splits:
                 splits[plan.task.name] = task_splits(plan.task, plan.items, str(project.catalogue.task_file(plan.task)))
-            jobs.append(_job(project, plan, splits[plan.task.name], path))
+            if plan.strategy == "frozen":
+                jobs.append(_job(project, plan, splits[plan.task.name], path))
+            else:
+                tuning.append(finetune_input(project, plan, splits[plan.task.name], _described(plan), path.parent))
         except UserError as error:
-            failure = Failure(plan.task.name, str(error))
+            failure = Failure(plan.task.name if plan.strategy == "frozen" else plan.name, str(error))
             if failure not in outcome.failures:
                 outcome.failures.append(failure)
     # The longest runs first, so that no process is left alone with one at the end.
     jobs.sort(key=lambda job: (job.run.probe != "mlp", "frame" not in job.run.levels, -len(job.run.ids)))
-    with tqdm(total=len(jobs), unit="run", desc="probe", mininterval=2, disable=not jobs) as bar:
-        for job, _, reason in run_jobs(probe_job, jobs, project.params.engine.workers, project.params.engine.backend):
-            bar.update()
-            if reason is None:
-                outcome.computed += 1
-            else:
-                outcome.failures.append(Failure(f"{job.record['task']} x {job.embedding} ({job.run.probe})", reason))
+    tuning.sort(key=lambda job: (job.strategy == "partial", -(job.config.dim or 0), -len(job.items.clips)))
+    total = len(jobs) + len(tuning)
+    with tqdm(total=total, unit="run", desc="probe", mininterval=2, disable=not total) as bar:
+        for function, some in ((finetune_job, tuning), (probe_job, jobs)):
+            for job, _, reason in run_jobs(
+                function, some, project.params.engine.workers, project.params.engine.backend
+            ):
+                bar.update()
+                if reason is None:
+                    outcome.computed += 1
+                else:
+                    outcome.failures.append(Failure(_name(job.record), reason))
     return outcome
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    how = record["probe"] if record["strategy"] == "frozen" else record["strategy"]
+    return f"{record['task']} x {record['embedding']} ({how})"
 
 
 def _is_finished(path: Path, plan: RunPlan) -> bool:
@@ -105,27 +121,31 @@ def shown(plan: RunPlan) -> dict[str, Any]:
     }
 
 
+def _described(plan: RunPlan) -> dict[str, Any]:
+    """What a record says besides its scores."""
+    return {
+        **shown(plan),
+        "task": plan.task.name,
+        "kind": plan.task.kind,
+        "embedding": plan.embedding.config.name,
+        "strategy": plan.strategy,
+        "probe": plan.probe,
+        "primary": plan.task.metrics[0],
+        "classes": plan.items.classes,
+        "key": plan.key,
+        "ingredients": dict(plan.ingredients),
+    }
+
+
 def _job(project: Project, plan: RunPlan, splits: list, path: Path) -> ProbeJob:
     task = plan.task
     run = run_input(
         task, plan.items, splits, plan.embedding.config.pool, plan.probe, plan.settings, project.params.seed
     )
-    record = {
-        **shown(plan),
-        "task": task.name,
-        "kind": task.kind,
-        "embedding": plan.embedding.config.name,
-        "strategy": plan.strategy,
-        "probe": plan.probe,
-        "primary": task.metrics[0],
-        "classes": plan.items.classes,
-        "key": plan.key,
-        "ingredients": dict(plan.ingredients),
-    }
     shards = tuple(shard.key for shard in project.plan_shards(plan.embedding, plan.dataset))
     return ProbeJob(
         store_of(project).root, plan.embedding.config.name, plan.dataset, shards, run,
-        project.params.extract.max_lost, str(project.catalogue.task_file(task)), record, path.parent,
+        project.params.extract.max_lost, str(project.catalogue.task_file(task)), _described(plan), path.parent,
     )  # fmt: skip
 
 

@@ -31,6 +31,8 @@ SHOWN = {
     "filter",
     "map",
     "trials",
+    # Each strategy has runs of its own.
+    "strategies",
 }
 
 
@@ -53,13 +55,16 @@ class RunPlan:
 
     @property
     def name(self) -> str:
-        return f"{self.task.name} x {self.embedding.config.name} ({self.probe})"
+        how = self.probe if self.strategy == "frozen" else self.strategy
+        return f"{self.task.name} x {self.embedding.config.name} ({how})"
 
 
 def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
     """Every selected run, and the tasks and embeddings that cannot be planned, with reasons."""
     failures: list[Failure] = []
-    embeddings, failed = plan_embeddings(project, project.embeddings)
+    from benchmark.engine.strategies import strategy_plans
+
+    embeddings, failed = plan_embeddings(project, [c for c in project.embeddings if c.strategies != ["scratch"]])
     failures += [Failure(name, reason) for name, reason in failed.items()]
     plans: list[RunPlan] = []
     for task in project.probed_tasks:
@@ -77,7 +82,10 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
             "seed": content_key(project.params.seed),
         }
         frames = _max_frames(project, task)
-        for embedding in embeddings:
+        plans += strategy_plans(project, task, items, of_task, embeddings, frames)
+        for embedding in embeddings if "frozen" in task.strategies else []:
+            if not embedding.config.follows("frozen"):
+                continue
             for probe in project.params.probe.protocol or task.probes:
                 settings = {**probe_settings(project, probe), "max_frames_per_clip": frames}
                 keyed = {"probe": probe, "settings": settings, "pool": embedding.config.pool}

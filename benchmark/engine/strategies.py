@@ -1,0 +1,91 @@
+"""The runs of a task under the strategies that train a network on it: partial, full, scratch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmark.config.keys import code_version, content_key
+from benchmark.config.schema_task import TaskConfig
+from benchmark.embeddings.weights import resolve
+from benchmark.engine.extract import device_of
+from benchmark.engine.items import TaskItems
+from benchmark.engine.plan import EmbeddingPlan, Project
+from benchmark.engine.runs import RunPlan
+from benchmark.metrics.folds import Split
+
+CODE = ("benchmark.engine.finetune_job", "benchmark.engine.items", "benchmark.engine.splits")
+
+# The head behind a pretrained network is the classifier of this probe.
+PROBE = "mlp"
+
+
+def strategy_plans(
+    project: Project,
+    task: TaskConfig,
+    items: TaskItems,
+    of_task: Mapping[str, str],
+    embeddings: list[EmbeddingPlan],
+    limit: int | None,
+) -> list[RunPlan]:
+    """Runs of `task` under its strategies other than frozen.
+
+    Args:
+        project: the project.
+        task: of kind multiclass.
+        items: of the task.
+        of_task: ingredients that the task brings.
+        embeddings: those whose weights are here; those that are trained from scratch need none.
+        limit: frames of a clip, at most.
+    """
+    settings = project.params.active_training.model_dump(mode="json")
+    dataset = project.catalogue.dataset_of(task).name
+    plans = []
+    for strategy in task.strategies:
+        if strategy == "frozen":
+            continue
+        if strategy == "scratch":
+            configs = [c for c in project.embeddings if c.trainable and c.follows(strategy)]
+            wanted = [project.plan_embedding(config, with_weights=False) for config in configs]
+            used = {key: value for key, value in settings.items() if key != "hidden"}
+        else:
+            wanted = [plan for plan in embeddings if plan.config.trainable and plan.config.follows(strategy)]
+            used = settings
+        used = {**used, "control": task.control and settings["control"]}
+        for embedding in wanted:
+            keyed = {
+                "strategy": strategy,
+                "settings": used,
+                "limit": limit,
+                "max_lost": project.params.extract.max_lost,
+            }
+            ingredients = {
+                **of_task,
+                **embedding.ingredients,
+                "probe_code": code_version(*CODE),
+                "probe": content_key(keyed),
+            }
+            chosen = {**settings, "max_frames_per_clip": limit}
+            plans.append(RunPlan(task, embedding, dataset, PROBE, items, chosen, ingredients, strategy))
+    return plans
+
+
+def finetune_input(project: Project, plan: RunPlan, splits: list[Split], record: Mapping[str, Any], out: Path) -> Any:
+    """The job of a run, with the weights fetched.
+
+    Raises:
+        UserError: the weights cannot be had.
+    """
+    from benchmark.engine.finetune_job import FinetuneJob
+    from benchmark.training.settings import TrainSettings
+
+    settings = dict(plan.settings)
+    limit, control = settings.pop("max_frames_per_clip"), settings.pop("control")
+    config, task = plan.embedding.config, plan.task
+    weights = None if plan.strategy == "scratch" else resolve(config.weights, f"embeddings/{config.name}.yaml")
+    return FinetuneJob(
+        config, weights, plan.items, tuple(splits), plan.strategy,
+        TrainSettings(**{**settings, "hidden": tuple(settings["hidden"])}), limit, tuple(task.levels), tuple(task.metrics),
+        # `downsample_all` has taken place when the items were chosen.
+        "none" if task.balance == "downsample_all" else task.balance, task.control and control, project.params.seed,
+        device_of(project), project.params.extract.max_lost, str(project.catalogue.task_file(task)), record, out,
+    )  # fmt: skip

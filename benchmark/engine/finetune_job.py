@@ -15,9 +15,10 @@ from benchmark.embeddings.registry import build_trainable
 from benchmark.engine.items import TaskItems
 from benchmark.engine.network_inputs import NetworkInputs, network_inputs
 from benchmark.errors import ClipError
-from benchmark.metrics.classification import METRICS, chance_level, confusion_matrix, majority_rate, predict
+from benchmark.metrics.classification import METRICS, confusion_matrix, majority_rate, predict
 from benchmark.metrics.folds import Split, downsample
 from benchmark.metrics.intervals import bootstrap_interval
+from benchmark.metrics.registry import chance_level
 from benchmark.metrics.summary import summarise
 from benchmark.probes.control import shuffle
 from benchmark.probes.weights import class_weights

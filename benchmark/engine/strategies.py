@@ -11,6 +11,7 @@ from benchmark.engine.extract import device_of
 from benchmark.engine.items import TaskItems
 from benchmark.engine.plan import EmbeddingPlan, Project
 from benchmark.engine.runs import RunPlan
+from benchmark.errors import UserError
 from benchmark.metrics.folds import Split
 
 CODE = ("benchmark.engine.finetune_job", "benchmark.engine.items", "benchmark.engine.splits")
@@ -73,19 +74,37 @@ def finetune_input(project: Project, plan: RunPlan, splits: list[Split], record:
     """The job of a run, with the weights fetched.
 
     Raises:
-        UserError: the weights cannot be had.
+        UserError: the weights cannot be had, or the primary metric does not judge posteriors.
     """
     from benchmark.engine.finetune_job import FinetuneJob
+    from benchmark.metrics.classification import METRICS
     from benchmark.training.settings import TrainSettings
 
+    config, task = plan.embedding.config, plan.task
+    if task.metrics[0] not in METRICS:
+        raise UserError(
+            f"{project.catalogue.task_file(task)}: strategies: {task.metrics[0]} judges no network; put another metric first"
+        )
     settings = dict(plan.settings)
     limit, control = settings.pop("max_frames_per_clip"), settings.pop("control")
-    config, task = plan.embedding.config, plan.task
     weights = None if plan.strategy == "scratch" else resolve(config.weights, f"embeddings/{config.name}.yaml")
     return FinetuneJob(
-        config, weights, plan.items, tuple(splits), plan.strategy,
-        TrainSettings(**{**settings, "hidden": tuple(settings["hidden"])}), limit, tuple(task.levels), tuple(task.metrics),
+        config=config,
+        weights=weights,
+        items=plan.items,
+        splits=tuple(splits),
+        strategy=plan.strategy,
+        settings=TrainSettings(**{**settings, "hidden": tuple(settings["hidden"])}),
+        limit=limit,
+        levels=tuple(task.levels),
+        metrics=tuple(name for name in task.metrics if name in METRICS),
         # `downsample_all` has taken place when the items were chosen.
-        "none" if task.balance == "downsample_all" else task.balance, task.control and control, project.params.seed,
-        device_of(project), project.params.extract.max_lost, str(project.catalogue.task_file(task)), record, out,
-    )  # fmt: skip
+        balance="none" if task.balance == "downsample_all" else task.balance,
+        control=task.control and control,
+        seed=project.params.seed,
+        device=device_of(project),
+        max_lost=project.params.extract.max_lost,
+        where=str(project.catalogue.task_file(task)),
+        record=record,
+        out=out,
+    )

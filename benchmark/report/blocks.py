@@ -7,6 +7,7 @@ from typing import Literal
 from benchmark.report.grid import DOMAINS, RULE, Grid, order, preference
 from benchmark.report.records import Reference, RunRecord
 from benchmark.report.scales import Scale, metric_title, scale_of
+from benchmark.report.standings import Standings
 
 Mark = Literal["", "best", "near"]
 ABBREVIATIONS = {"frozen": "FZ", "partial": "IN", "full": "FT", "scratch": "scratch"}
@@ -74,22 +75,20 @@ def overview_block(records: Iterable[RunRecord]) -> Block:
             [(cell.score.mean, cell.score.std) if cell else (None, None) for cell in cells], scale_of(task.metric)
         )
         entries = [Entry(cell.text if cell else "–", mark) for cell, mark in zip(cells, marks, strict=True)]
-        chance = Entry("–" if task.chance is None else scale_of(task.metric).number(task.chance))
-        rows.append(Row(task.title, [Entry(metric_title(task.metric)), chance, *entries]))
-    averages = {
-        f"Mean, {domain}": [grid.average(name, domain).text() for name in grid.embeddings] for domain in grid.domains
-    }
-    averages["Mean, all"] = [grid.average(name).text() for name in grid.embeddings]
-    averages["Mean rank"] = [grid.mean_rank(name).text(factor=1.0) for name in grid.embeddings]
-    below = [Row(name, [Entry(), Entry(), *map(Entry, texts)]) for name, texts in averages.items()]
+        rows.append(Row(task.title, [Entry(metric_title(task.metric)), *map(Entry, task.controls), *entries]))
+    blank = [Entry()] * 4
+    below = [Row(name, [*blank, *map(Entry, texts)]) for name, texts in Standings(grid).averages()]
     notes = [
         "Mean ± standard deviation over folds. Bold: best; italic: within one standard deviation of the best.",
-        "Means are over tasks scored in per cent; (n/N) says how many of the N there are. Rank 1 is the best.",
+        "Chance: uniform guesses; majority: always the most frequent class; shuffled: probes of shuffled labels, mean over "
+        "embeddings. Means are over tasks scored in per cent; (n/N) says how many of the N there are. HEAR: standardised "
+        "over embeddings, within ±1. Borda: per cent of the others that an embedding beats. Rank 1 is the best.",
         RULE,
     ]
     if any(not cell.is_first_choice for cell in grid.cells.values()):
         notes.append("†: a later choice than that of other embeddings on the task.")
-    return Block("All tasks", "Task", ["Metric", "Chance", *grid.embeddings], rows, below, notes)
+    columns = ["Metric", "Chance", "Majority", "Shuffled", *grid.embeddings]
+    return Block("All tasks", "Task", columns, rows, below, notes)
 
 
 def _block(records: list[RunRecord], level: str) -> Block:

@@ -73,6 +73,14 @@ class TaskRow:
     domain: str
     metric: str
     chance: float | None
+    majority: float | None
+    shuffled: float | None
+
+    @property
+    def controls(self) -> list[str]:
+        """Scores without listening: of guesses, of the most frequent class, and of probes of shuffled labels."""
+        shown = [self.chance, self.majority, self.shuffled]
+        return ["–" if score is None else scale_of(self.metric).number(score) for score in shown]
 
 
 @dataclass(frozen=True)
@@ -83,11 +91,11 @@ class Average:
     n: int
     of: int
 
-    def text(self, factor: float = 100.0) -> str:
+    def text(self, factor: float = 100.0, decimals: int = 1) -> str:
         """In per cent by default, with the number of tasks where some are missing."""
         if self.mean is None:
             return "–"
-        return f"{factor * self.mean:.1f}" + (f" ({self.n}/{self.of})" if self.n < self.of else "")
+        return f"{factor * self.mean:.{decimals}f}" + (f" ({self.n}/{self.of})" if self.n < self.of else "")
 
 
 class Grid:
@@ -105,11 +113,11 @@ class Grid:
             pair: Cell(record, preferred_level(record), preference(record) == choice[pair[0]])
             for pair, record in first.items()
         }
-        of_task: dict[str, RunRecord] = {}
-        for (task, _), record in first.items():
-            of_task.setdefault(task, record)
+        of_task: dict[str, list[Cell]] = {}
+        for (task, _), cell in self.cells.items():
+            of_task.setdefault(task, []).append(cell)
         self.tasks = sorted(
-            (TaskRow(name, run.title, run.domain, run.primary, run.chance) for name, run in of_task.items()),
+            (_task_row(name, cells) for name, cells in of_task.items()),
             key=lambda row: (order(row.domain, DOMAINS), row.name),
         )
         self.domains = list(dict.fromkeys(row.domain for row in self.tasks))
@@ -162,6 +170,15 @@ class Grid:
             return None
         top = found[0].scale.best([cell.score.mean for cell in found])
         return next(cell for cell in found if cell.score.mean == top)
+
+
+def _task_row(name: str, cells: Sequence[Cell]) -> TaskRow:
+    run = cells[0].record
+    controls = [(cell.record.shuffled or {}).get(cell.level, {}).get(run.primary) for cell in cells]
+    shuffled = _average([control.mean if control else None for control in controls], len(cells)).mean
+    # Elsewhere the score of the majority class is not in the metric's own terms.
+    majority = run.majority if run.primary == "accuracy" else None
+    return TaskRow(name, run.title, run.domain, run.primary, run.chance, majority, shuffled)
 
 
 def _average(values: Iterable[float | None], of: int) -> Average:

@@ -10,9 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmark.report.atomic import write_text
 from benchmark.report.blocks import strategy_label
-from benchmark.report.grid import DOMAINS, RULE, Average, Grid, order, preference, preferred_level
+from benchmark.report.grid import DOMAINS, RULE, Grid, order, preference, preferred_level
+from benchmark.report.rank_blocks import rank_blocks
 from benchmark.report.records import RunRecord, Score
 from benchmark.report.scales import metric_title, scale_of
+from benchmark.report.standings import Standings
 
 # Above this many classes a matrix is too large to be read; the most frequent confusions are listed instead.
 _MATRIX_CLASSES = 30
@@ -22,11 +24,14 @@ _LISTED_CONFUSIONS = 15
 def write_page(records: Iterable[RunRecord], path: Path, plots: Path, kehling: Mapping[str, Any] | None = None) -> bool:
     """Write the page, with the plots of `write_plots` and the section of Kehling & Cano in it; whether it changed."""
     records = sorted(records, key=lambda record: record.identity)
+    standings = Standings(Grid(records))
     page = (
         _environment()
         .get_template("page.html")
         .render(
-            overview=_overview(Grid(records)),
+            overview=_overview(standings),
+            ranks=rank_blocks(standings),
+            critical_difference=_data_uri(plots / "critical-difference.png"),
             tasks=_tasks(records, plots),
             heat_map=_data_uri(plots / "overview.png"),
             rule=RULE,
@@ -47,8 +52,8 @@ def _environment() -> Environment:
     )
 
 
-def _overview(grid: Grid) -> dict[str, Any]:
-    rows = []
+def _overview(standings: Standings) -> dict[str, Any]:
+    grid, rows = standings.grid, []
     for task in grid.tasks:
         best, cells = grid.best(task.name), []
         for name in grid.embeddings:
@@ -67,14 +72,8 @@ def _overview(grid: Grid) -> dict[str, Any]:
                     "hint": f"{run.label}: {run.strategy}, {run.probe}, {cell.level} level",
                 }
             )
-        chance = None if task.chance is None else scale_of(task.metric).number(task.chance)
-        rows.append({"task": task, "metric": metric_title(task.metric), "chance": chance, "cells": cells})
-    averages: list[tuple[str, list[Average], float]] = [
-        (f"Mean, {domain}", [grid.average(name, domain) for name in grid.embeddings], 100.0) for domain in grid.domains
-    ]
-    averages.append(("Mean, all", [grid.average(name) for name in grid.embeddings], 100.0))
-    averages.append(("Mean rank", [grid.mean_rank(name) for name in grid.embeddings], 1.0))
-    below = [{"name": name, "texts": [value.text(factor) for value in values]} for name, values, factor in averages]
+        rows.append({"task": task, "metric": metric_title(task.metric), "cells": cells})
+    below = [{"name": name, "texts": texts} for name, texts in standings.averages()]
     return {
         "embeddings": [(name, grid.titles[name]) for name in grid.embeddings],
         "rows": rows,
@@ -134,6 +133,7 @@ def _row(record: RunRecord, level: str, others: Sequence[str]) -> dict[str, Any]
         "level": level,
         "primary": _shown(record.primary, primary),
         "heat": None if primary.mean is None else _percent(scale.normalised(primary.mean, record.chance)),
+        "interval": "–".join(scale.number(end) for end in primary.interval or ()),
         "folds": ["–" if value is None else scale.number(value) for value in primary.folds],
         "shuffled": _shown(record.primary, shuffled),
         "others": [_shown(metric, scores.get(metric)) for metric in others],

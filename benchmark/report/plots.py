@@ -1,4 +1,4 @@
-"""Plots: one a task with every fold's score, and one of all tasks. The same records give the same bytes."""
+"""Plots: one a task with every fold's score, one of all tasks, one of ranks. The same records give the same bytes."""
 
 import io
 import textwrap
@@ -16,8 +16,10 @@ from benchmark.config.keys import code_version, content_key
 from benchmark.report.atomic import write_bytes
 from benchmark.report.blocks import strategy_label
 from benchmark.report.grid import Grid, preference, preferred_level
+from benchmark.report.rank_plot import draw_ranks
 from benchmark.report.records import RunRecord, Score
 from benchmark.report.scales import metric_title, scale_of
+from benchmark.report.standings import Standings
 
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart; markers say the same again.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -44,7 +46,7 @@ class Plots:
 
 
 def write_plots(records: Iterable[RunRecord], folder: Path, svg: bool = False) -> Plots:
-    """Draw overview.png and tasks/<task>.png, and remove those of tasks that are gone.
+    """Draw overview.png, critical-difference.png and tasks/<task>.png, and remove those of tasks that are gone.
 
     A plot is left alone where a file is there that shows the same and was drawn by the same code.
     """
@@ -57,7 +59,11 @@ def write_plots(records: Iterable[RunRecord], folder: Path, svg: bool = False) -
     plots = Plots([], [], [])
     figures = {f"tasks/{task}": (found, draw_task) for task, found in of_task.items()}
     if of_task:
-        figures["overview"] = [record for found in of_task.values() for record in found], draw_overview
+        everything = [record for found in of_task.values() for record in found]
+        figures["overview"] = everything, draw_overview
+        significance = Standings(Grid(everything)).significance
+        if significance is not None:
+            figures["critical-difference"] = everything, lambda _: draw_ranks(significance)
     for name, (found, draw) in figures.items():
         paths = [folder / f"{name}{suffix}" for suffix in ((".png", ".svg") if svg else (".png",))]
         key = content_key([code, matplotlib.__version__, [_shown(record) for record in found]])
@@ -72,7 +78,7 @@ def write_plots(records: Iterable[RunRecord], folder: Path, svg: bool = False) -
         plots.drawn.extend(paths)
     there = {
         path
-        for pattern in ("overview.*", "tasks/*")
+        for pattern in ("overview.*", "critical-difference.*", "tasks/*")
         for path in folder.glob(pattern)
         if path.suffix in (".png", ".svg")
     }

@@ -1,6 +1,5 @@
 """Who stands where over all tasks: averages, ranks, and which differences are more than chance."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -10,8 +9,16 @@ from scipy.stats import wilcoxon
 
 from benchmark.metrics.bayes import Belief, signed_rank
 from benchmark.metrics.comparisons import holm
-from benchmark.metrics.ranking import Friedman, borda, complete, critical_difference, friedman, hear_score, indistinct
-from benchmark.metrics.ranking import ranks as ranks_of
+from benchmark.metrics.ranking import (
+    Friedman,
+    borda,
+    complete,
+    critical_difference,
+    friedman,
+    hear_score,
+    indistinct,
+    ranks,
+)
 from benchmark.report.grid import Average, Grid
 from benchmark.report.scales import scale_of
 
@@ -68,7 +75,6 @@ class Significance:
         left_out: embeddings and tasks that are not compared since scores are missing.
         difference: Nemenyi's critical difference of ranks at 5 %.
         bars: first and last of the runs of embeddings that it does not tell apart.
-        pairs: every two of the best embeddings.
     """
 
     tasks: list[str]
@@ -78,7 +84,6 @@ class Significance:
     friedman: Friedman
     difference: float
     bars: list[tuple[int, int]]
-    pairs: list[Pair]
 
 
 class Standings:
@@ -109,46 +114,43 @@ class Standings:
             for j, name in enumerate(self.grid.embeddings)
         ]
 
+    def averages(self) -> list[tuple[str, list[str]]]:
+        """Rows to stand below a table of tasks: a name, and a text an embedding."""
+        overall = self.of()
+        return [
+            *((f"Mean, {domain}", [found.hares.text() for found in self.of(domain)]) for domain in self.grid.domains),
+            ("Mean, all", [found.hares.text() for found in overall]),
+            ("HEAR score", [found.hear.text(factor=1.0, decimals=2) for found in overall]),
+            ("Borda", [found.borda.text() for found in overall]),
+            ("Mean rank", [found.rank.text(factor=1.0) for found in overall]),
+        ]
+
     @cached_property
     def significance(self) -> Significance | None:
         """What ranks tell apart; None for fewer than three embeddings or two tasks that they share."""
-        rows, columns = complete(self._scores)
+        rows, columns = self._shared
         if len(rows) < 2 or len(columns) < 3:
             return None
         scores = self._scores[np.ix_(rows, columns)]
-        mean_ranks = ranks_of(scores).mean(0)
-        names = [self.grid.embeddings[j] for j in columns]
-        order = sorted(range(len(names)), key=lambda j: (mean_ranks[j], names[j]))
-        scores, ranked = scores[:, order], [float(mean_ranks[j]) for j in order]
-        names = [names[j] for j in order]
-        difference = critical_difference(len(names), len(rows), ALPHA)
-        tasks = [self.grid.tasks[i].name for i in rows]
+        ranked = [float(rank) for rank in ranks(scores).mean(0)]
+        names, tasks = [self.grid.embeddings[j] for j in columns], [self.grid.tasks[i].name for i in rows]
         missing = [name for name in self.grid.embeddings if name not in names]
         missing += [task.name for task in self.grid.tasks if task.name not in tasks]
-        return Significance(
-            tasks, names, ranked, missing, friedman(scores), difference, indistinct(ranked, difference),
-            self._pairs(scores, rows, names[:_MOST]),
-        )  # fmt: skip
+        difference = critical_difference(len(names), len(rows), ALPHA)
+        return Significance(tasks, names, ranked, missing, friedman(scores), difference, indistinct(ranked, difference))
 
-    def belief(self, first: str, second: str) -> Belief | None:
-        """How probable it is that one of two embeddings is better, over the tasks that both have, scored in per cent."""
-        i, j = (self.grid.embeddings.index(name) for name in (first, second))
-        differences = (self._scores[:, i] - self._scores[:, j])[self._fractions()]
-        differences = differences[~np.isnan(differences)]
-        return signed_rank(differences, ROPE) if len(differences) else None
-
-    def _fractions(self) -> list[int]:
-        return [i for i, task in enumerate(self.grid.tasks) if scale_of(task.metric).is_fraction]
-
-    def _pairs(self, scores: np.ndarray, rows: Sequence[int], names: Sequence[str]) -> list[Pair]:
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Every two of the best embeddings, over the tasks that all compared embeddings have."""
+        rows, columns = self._shared
         fractions = np.isin(rows, self._fractions())
         found = []
-        for i, j in combinations(range(len(names)), 2):
-            differences = scores[:, i] - scores[:, j]
+        for i, j in combinations(columns[:_MOST], 2):
+            differences = self._scores[rows, i] - self._scores[rows, j]
             counted = differences[fractions]
             # Of scores that are the same everywhere the test makes nothing.
             p = float(wilcoxon(counted).pvalue) if np.any(counted) else (1.0 if len(counted) else None)
-            found.append((names[i], names[j], differences, counted, p))
+            found.append((self.grid.embeddings[i], self.grid.embeddings[j], differences, counted, p))
         corrected = iter(holm([p for *_, p in found if p is not None]))
         return [
             Pair(
@@ -162,3 +164,23 @@ class Standings:
             )
             for first, second, differences, counted, p in found
         ]
+
+    @cached_property
+    def _shared(self) -> tuple[np.ndarray, np.ndarray]:
+        """Tasks and embeddings, best mean rank over those tasks first, of which every score is there."""
+        rows, columns = complete(self._scores)
+        if not len(rows):
+            return rows, columns
+        mean_ranks = ranks(self._scores[np.ix_(rows, columns)]).mean(0)
+        names = [self.grid.embeddings[j] for j in columns]
+        return rows, columns[sorted(range(len(columns)), key=lambda j: (mean_ranks[j], names[j]))]
+
+    def belief(self, first: str, second: str) -> Belief | None:
+        """How probable it is that one of two embeddings is better, over the tasks that both have, scored in per cent."""
+        i, j = (self.grid.embeddings.index(name) for name in (first, second))
+        differences = (self._scores[:, i] - self._scores[:, j])[self._fractions()]
+        differences = differences[~np.isnan(differences)]
+        return signed_rank(differences, ROPE) if len(differences) else None
+
+    def _fractions(self) -> list[int]:
+        return [i for i, task in enumerate(self.grid.tasks) if scale_of(task.metric).is_fraction]

@@ -11,6 +11,7 @@ from rich.text import Text
 from benchmark.report.grid import RULE, Average, Grid
 from benchmark.report.records import RunRecord
 from benchmark.report.scales import metric_title, scale_of
+from benchmark.report.standings import Standings
 from benchmark.report.terminal import WIDTH, console, plain_table
 
 # The width of "98.8 ± 1.4", and the blanks between columns, of which the box draws one.
@@ -49,6 +50,12 @@ def summary(records: Iterable[RunRecord], width: int = WIDTH) -> Group:
         caption += " †: a later choice than that of other embeddings on the task."
     if any(grid.mean_rank(name).n < len(grid.tasks) for name in names):
         caption += f" {_PARTIAL}: over a part of the tasks."
+    significance = Standings(grid).significance
+    if significance is not None:
+        caption += (
+            f" Ranks over {len(significance.tasks)} tasks are told apart from a difference of {significance.difference:.1f} "
+            f"on (Nemenyi, 5 %); Friedman's p = {significance.friedman.p:.2g}."
+        )
     return Group(*tables, Text(caption, style="dim"))
 
 
@@ -74,11 +81,14 @@ def _table(grid: Grid, names: Sequence[str], heads: Mapping[str, str], width: in
         )
     blank = [""] * (2 if with_metric else 1)
     table.add_row("mean", *blank, *(_average(grid.average(name), 100.0) for name in names))
+    standings = {found.embedding: found for found in Standings(grid).of()}
+    table.add_row("HEAR score", *blank, *(_average(standings[name].hear, 1.0, 2) for name in names))
+    table.add_row("Borda", *blank, *(_average(standings[name].borda, 100.0) for name in names))
     table.add_row("mean rank", *blank, *(_average(grid.mean_rank(name), 1.0) for name in names))
     return table
 
 
-def _average(average: Average, factor: float) -> str:
+def _average(average: Average, factor: float, decimals: int = 1) -> str:
     if average.mean is None:
         return "–"
-    return f"{factor * average.mean:.1f}" + (f" {_PARTIAL}" if average.n < average.of else "")
+    return f"{factor * average.mean:.{decimals}f}" + (f" {_PARTIAL}" if average.n < average.of else "")

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from benchmark.report.atomic import write_text
 from benchmark.report.blocks import Block, Entry, Row, all_blocks, overview_block
+from benchmark.report.grid import Grid
+from benchmark.report.rank_blocks import rank_blocks
 from benchmark.report.records import RunRecord
+from benchmark.report.standings import Standings
 
 _TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -17,7 +20,7 @@ _MARKDOWN = {ord(sign): f"\\{sign}" for sign in "\\`*_[]<>|#~"} | {ord(sign): " 
 
 
 def write_tables(records: Iterable[RunRecord], folder: Path) -> tuple[list[Path], list[Path]]:
-    """Write overview, all-tasks and a table a task (in tasks/), and remove those of tasks that are gone.
+    """Write overview, ranks, all-tasks and a table a task (in tasks/), and remove those of tasks that are gone.
 
     Returns:
         The files that belong here, and those that were removed.
@@ -26,6 +29,7 @@ def write_tables(records: Iterable[RunRecord], folder: Path) -> tuple[list[Path]
     of_task = all_blocks(records)
     tables = {
         "overview": [overview_block(records)],
+        "ranks": rank_blocks(Standings(Grid(records))),
         "all-tasks": [block for blocks in of_task.values() for block in blocks],
         **{f"tasks/{task}": blocks for task, blocks in of_task.items()},
     }

@@ -68,11 +68,13 @@ def test_overview_has_means_ranks_and_gaps(record):
         row.name: [entry.text for entry in row.entries]
         for row in overview_block(records).rows + overview_block(records).below
     }
-    assert rows["T1"] == ["accuracy (%)", "50.0", "90.0 ± 0.0", "80.0 ± 0.0"]
+    shuffled = 50 * sum(record.shuffled["file"]["accuracy"].mean for record in records[:2])
+    assert rows["T1"] == ["accuracy (%)", "50.0", "50.0", f"{shuffled:.1f}", "90.0 ± 0.0", "80.0 ± 0.0"]
     assert rows["T2"][-1] == "–"
-    assert rows["Mean, all"][2:] == ["80.0", "80.0 (1/2)"]
-    assert rows["Mean, music"][2:] == ["70.0", "–"]
-    assert rows["Mean rank"][2:] == ["1.0", "2.0 (1/2)"]
+    assert rows["Mean, all"][4:] == ["80.0", "80.0 (1/2)"]
+    assert rows["Mean, music"][4:] == ["70.0", "–"]
+    assert rows["Mean rank"][4:] == ["1.0", "2.0 (1/2)"]
+    assert rows["HEAR score"][4:] == ["1.00", "-1.00 (1/2)"] and rows["Borda"][4:] == ["100.0", "0.0 (1/2)"]
 
 
 @given(st.text())
@@ -102,7 +104,7 @@ def test_tex_is_balanced_and_escaped(record):
 def test_tables_of_tasks_that_are_gone_are_removed_and_others_files_are_not(records, tmp_path):
     made = records(2, 2)
     written, removed = write_tables(made, tmp_path)
-    assert len(written) == 8 and removed == [] and all(path.is_file() for path in written)
+    assert len(written) == 10 and removed == [] and all(path.is_file() for path in written)
     (tmp_path / "kehling-table2.md").write_text("another's")
     (tmp_path / "tasks" / "notes.txt").write_text("a user's")
     left = [record for record in made if record.task == "task-00"]

@@ -1,4 +1,4 @@
-"""Decoding: any file that libsndfile reads -> mono float32 at the rate that is asked for.
+"""Decoding: any file that libsndfile reads, and MP4 where PyAV is installed -> mono float32 at the rate that is asked for.
 
 Samples of integer formats lie in [-1, 1]; float files are taken as they are, beyond 1 too, since clipping or scaling
 would change what was recorded. Channels are averaged. Resampling is soxr's HQ. Silence and a single sample are sound
@@ -14,6 +14,7 @@ import soundfile
 import soxr
 
 from benchmark.audio.containers import missing_bytes
+from benchmark.audio.mp4 import SUFFIXES, as_wav
 from benchmark.errors import ClipError
 
 EXTENSIONS = frozenset(
@@ -166,7 +167,7 @@ def _open(path: Path) -> soundfile.SoundFile:
         missing = missing_bytes(path)
         if missing:
             raise ClipError(f"{path}: truncated: {missing} bytes that its header promises are missing; fetch it again")
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(as_wav(path) if path.suffix.lower() in SUFFIXES else path)
     except FileNotFoundError:
         raise ClipError(f"{path}: no such file") from None
     except IsADirectoryError:

@@ -36,8 +36,9 @@ class Recipe:
         fields: names of its labels.
         grouped_by: what `group` means.
         plan: the clips at a scale.
-        make: (samples,) at `SAMPLE_RATE` Hz of a planned clip.
-        chain: the degradation of every clip, alike for all classes.
+        make: (samples,) at `SAMPLE_RATE` Hz of a planned clip, or (stems, samples).
+        chain: the degradation of every clip, alike for all classes; none for stems.
+        stems: what the channels of a clip are, where it is a mixture.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Recipe:
     plan: Callable[[float], list[ClipPlan]]
     make: Callable[[ClipPlan, np.random.Generator], np.ndarray]
     chain: Chain
+    stems: tuple[str, ...] = ()
 
 
 def generator(*parts: object) -> np.random.Generator:

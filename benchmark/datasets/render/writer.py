@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 
 from benchmark.config.keys import code_version, content_key
+from benchmark.datasets.clips import STEM
 from benchmark.datasets.render.degrade import SAMPLE_RATE, degrade
 from benchmark.datasets.render.recipe import ClipPlan, Recipe, generator
 
@@ -68,7 +69,8 @@ def _make_clip(recipe: Recipe, plan: ClipPlan, path: Path, seed: int) -> str:
         samples, _ = soundfile.read(path, dtype="int16")
         return hashlib.sha256(samples.tobytes()).hexdigest()
     rng = generator(recipe.name, seed, plan.id)
-    sound = degrade(recipe.make(plan, rng), rng, recipe.chain)
+    made = recipe.make(plan, rng)
+    sound = made.T if recipe.stems else degrade(made, rng, recipe.chain)
     samples = np.round(np.clip(sound, -1, 1) * 32767).astype(np.int16)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.flac")
@@ -94,9 +96,11 @@ def _write_table(
     temporary = table.with_name(f".clips.{os.getpid()}.csv")
     with temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id", "path", "group", "split", *recipe.fields, "sha256"])
+        stems = [f"{STEM}{name}" for name in recipe.stems]
+        writer.writerow(["id", "path", "group", "split", *recipe.fields, *stems, "sha256"])
         for plan in plans:
             labels = [plan.labels[key] for key in recipe.fields]
-            writer.writerow([plan.id, files[plan.id], plan.group, "", *labels, digests[plan.id]])
+            places = [f"{files[plan.id]}#channel={channel}" for channel in range(len(stems))]
+            writer.writerow([plan.id, files[plan.id], plan.group, "", *labels, *places, digests[plan.id]])
     temporary.replace(table)
     return table

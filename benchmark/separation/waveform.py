@@ -82,8 +82,11 @@ class HDemucsSeparator(Separator):
 
     def separate(self, mixture: Tensor, sources: int | None = None) -> Tensor:
         mono = mixture.mean(1, keepdim=True)
-        mean, std = mono.mean(-1, keepdim=True), mono.std(-1, keepdim=True).clamp(min=1e-8)
-        return self.net((mixture - mean) / std) * std[:, None] + mean[:, None] / len(self.sources)
+        mean, std = mono.mean(-1, keepdim=True), mono.std(-1, keepdim=True, correction=0).clamp(min=1e-8)
+        samples = mixture.shape[-1]
+        # The network takes no fewer samples than a few of its frames.
+        padded = nn.functional.pad((mixture - mean) / std, (0, max(0, 4 * self.net.nfft - samples)))
+        return self.net(padded)[..., :samples] * std[:, None] + mean[:, None] / len(self.sources)
 
 
 class ComplexMaskSeparator(Separator):

@@ -255,6 +255,27 @@ def bench_separation(
     print_bench(report, json, markdown)
 
 
+@bench.command("probe")
+def bench_probe(
+    rows: Annotated[int, typer.Option(help="Clips of the made table.")] = 2000,
+    dim: Annotated[int, typer.Option(help="Features of a clip.")] = 512,
+    classes: Annotated[int, typer.Option(help="Number of classes.")] = 10,
+    folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
+    only: Annotated[list[str], typer.Option(help="Glob of rows; may be given again.")] = [],  # noqa: B006
+    peers: Annotated[Path | None, typer.Option(help="Folder of environments heareval and xares.")] = None,
+    table: Annotated[Path | None, typer.Option(help="An .npz with features and labels in place of a made one.")] = None,
+    clock: Annotated[str, typer.Option(help="wall, or cpu: less disturbed by other work on the machine.")] = "wall",
+    json: Json = False,
+    markdown: Markdown = False,
+) -> None:
+    """Seconds to probe a table, beside scikit-learn, HEAR and X-ARES. Example: leveret bench probe --only '*logistic*'"""
+    from benchmark.bench.probe import run
+    from benchmark.console import print_bench
+
+    report = run(rows=rows, dim=dim, classes=classes, folds=folds, only=only, peers=peers, source=table, clock=clock)
+    print_bench(report, json, markdown)
+
+
 @app.command()
 def new(
     kind: Annotated[str, typer.Argument(help="task")],

@@ -1,0 +1,149 @@
+"""How fast embeddings are probed, beside scikit-learn's grid search, hear-eval-kit and X-ARES: same table, same folds."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.bench import probe_side
+from benchmark.bench.report import BenchReport
+from benchmark.bench.timing import Clock
+from benchmark.errors import UserError
+
+# Name of a row -> the side, its threads (0: as it comes, -1: as many as cores), how often it runs (the first of several
+# is not counted), and the rows of ours that it is compared with.
+_ROWS: dict[str, tuple[str, int, int, tuple[str, ...]]] = {
+    "ours, logistic": ("ours, logistic", -1, 6, ()),
+    "ours, logistic, 1 thread": ("ours, logistic", 1, 6, ()),
+    "ours, ridge": ("ours, ridge", -1, 4, ()),
+    "ours, kNN": ("ours, kNN", -1, 4, ()),
+    "ours, MLP grid": ("ours, MLP grid", -1, 2, ()),
+    "ours, HEAR's protocol": ("ours, hear", -1, 1, ()),
+    "ours, X-ARES's protocol": ("ours, xares", -1, 2, ()),
+    "scikit-learn, logistic, 1 thread": ("scikit-learn, logistic", 1, 3, ("ours, logistic",)),
+    "scikit-learn, logistic, a job a core": ("scikit-learn, logistic, jobs", 1, 3, ("ours, logistic",)),
+    "scikit-learn, logistic, as it comes": ("scikit-learn, logistic", 0, 1, ("ours, logistic",)),
+    "scikit-learn, MLP grid, 1 thread": ("scikit-learn, MLP grid", 1, 1, ("ours, MLP grid", "ours, logistic")),
+    "scikit-learn, MLP grid, as it comes": ("scikit-learn, MLP grid", 0, 1, ("ours, MLP grid", "ours, logistic")),
+    "hear-eval-kit": ("hear-eval-kit", 0, 1, ("ours, HEAR's protocol", "ours, logistic")),
+    "X-ARES, linear": ("X-ARES", 0, 1, ("ours, X-ARES's protocol", "ours, logistic")),
+}
+_PEERS = {"hear-eval-kit": "heareval", "X-ARES, linear": "xares"}
+
+
+def run(
+    *, rows: int = 2000, dim: int = 512, classes: int = 10, folds: int = 5, only: Sequence[str] = (),
+    peers: Path | None = None, source: Path | None = None, clock: Clock = "wall",
+) -> BenchReport:  # fmt: skip
+    """Probe one table with every side, each in a process of its own, one after another.
+
+    Args:
+        rows, dim, classes: of a table that is made for it.
+        folds: K; the test part is fold i, the validation part fold i + 1, the training part the rest.
+        only: globs of rows.
+        peers: folder of environments `heareval` and `xares` (docs/protocols.md says how they are made); without it they
+            are left out.
+        clock: of the ratios; `cpu` counts the seconds of all threads and is less disturbed by other work on the machine
+            (jobs in processes of their own are not counted).
+        source: an .npz with `features` (n, F) and `labels` (n,) in place of the made table.
+
+    Raises:
+        UserError: a side does not run, or nothing is selected.
+    """
+    if clock not in ("wall", "cpu"):
+        raise UserError(f"--clock {clock}: unknown; use wall or cpu")
+    wanted = [name for name in _ROWS if not only or any(fnmatch(name, glob) for glob in only)]
+    wanted = [name for name in wanted if name not in _PEERS or peers is not None]
+    if not wanted:
+        raise UserError(f"--only {' '.join(only)}: no such row; rows are {', '.join(_ROWS)}")
+    results: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory(prefix="leveret-bench-") as folder:
+        path = Path(folder) / "table.npz"
+        features, labels = _read(source) if source else table(rows, dim, classes)
+        np.savez(path, features=features, labels=labels, fold=fold_of(labels, folds))
+        for name in wanted:
+            side, threads, repeat, _ = _ROWS[name]
+            results[name] = _run_side(side, path, threads if threads >= 0 else _cores(), repeat, _python(name, peers))
+    notes = [
+        f"{len(features):,} rows x {features.shape[1]} features, {labels.max() + 1} classes, {folds} folds: test on one, choose on "
+        "the next, train on the rest; hyper-parameters are chosen in every fold on its validation part (HEAR: once, on the first).",
+        "Seconds of one process at a time, without imports; medians where a side takes less than seconds. As it comes: no "
+        "number of threads is set.",
+        f"ratio: {clock} seconds of the side over those of ours named beside; lead: our mean test accuracy minus the side's, in points.",
+    ]
+    return BenchReport("Probing", [row for name in wanted for row in _lines(name, results, clock)], notes)
+
+
+def table(rows: int, dim: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features (n, F) float32 and labels (n,): Gaussian classes in a subspace, in which 95 % or so can be told."""
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.arange(rows) % classes)
+    inner = min(64, dim)
+    centres = rng.normal(size=(classes, inner)) * 0.42
+    hidden = centres[labels] + rng.normal(size=(rows, inner))
+    features = hidden @ rng.normal(size=(inner, dim)) / np.sqrt(inner) + 0.5 * rng.normal(size=(rows, dim))
+    return features.astype(np.float32), labels
+
+
+def fold_of(labels: np.ndarray, folds: int) -> np.ndarray:
+    """The fold (n,) of each row: the rows of a class are dealt in turn."""
+    order = np.argsort(labels, kind="stable")
+    fold = np.empty(len(labels), dtype=np.int64)
+    fold[order] = np.arange(len(labels)) % folds
+    return fold
+
+
+def _read(source: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        with np.load(source) as arrays:
+            return arrays["features"].astype(np.float32), arrays["labels"].astype(np.int64)
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"--table {source}: not an .npz with `features` and `labels` ({error})") from None
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _python(name: str, peers: Path | None) -> str:
+    if name not in _PEERS or peers is None:
+        return sys.executable
+    return str(peers / _PEERS[name] / "bin" / "python")
+
+
+def _run_side(side: str, path: Path, threads: int, repeat: int, python: str) -> dict[str, Any]:
+    start = ["-m", probe_side.__name__] if python == sys.executable else [str(Path(probe_side.__file__))]
+    command = [python, *start, side, str(path), str(threads), str(repeat)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise UserError(
+            f"--peers: {python}: cannot be run ({error.strerror}); docs/protocols.md says how it is made"
+        ) from None
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UserError(f"{side}: {last}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _lines(name: str, results: dict[str, dict[str, Any]], clock: Clock) -> list[dict[str, Any]]:
+    """A line of a side, with its ratio to each of ours that it is compared with."""
+    mine = results[name]
+    score = float(np.mean(mine["scores"]))
+    line: dict[str, Any] = {"side": name, "wall s": mine["wall"], "cpu s": mine["cpu"], "accuracy": score}
+    against = [other for other in _ROWS[name][3] if other in results]
+    if not against:
+        return [line]
+    lines = []
+    for other in against:
+        ours = results[other]
+        lead = 100 * (float(np.mean(ours["scores"])) - score)
+        lines.append({**line, "beside": other, "ratio": mine[clock] / ours[clock], "lead": lead})
+    return lines

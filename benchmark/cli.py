@@ -203,6 +203,20 @@ Markdown = Annotated[bool, typer.Option("--markdown", help="A table for a docume
 Threads = Annotated[int, typer.Option(help="Threads of PyTorch; 0: one a core.")]
 
 
+@bench.command("cost")
+def bench_cost(
+    embedding: Embeddings = [],  # noqa: B006
+    catalogue: Annotated[bool, typer.Option("--catalogue", help="Keep the counts in the package's own file.")] = False,
+    json: Json = False,
+    markdown: Markdown = False,
+) -> None:
+    """Count weights and multiply-accumulates, which `leveret list embeddings` then shows. Example: leveret bench cost -e mine"""
+    from benchmark.bench.cost import run
+    from benchmark.console import print_bench
+
+    print_bench(run(_State.root, embedding, catalogue=catalogue), json, markdown)
+
+
 @bench.command("extract")
 def bench_extract(
     embedding: Embeddings = [],  # noqa: B006

@@ -105,4 +105,7 @@ def print_check(report: Any) -> None:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else ""
+    if isinstance(value, int) and value >= 100_000:
+        size, unit = next((size, unit) for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if value >= size)
+        return f"{value / size:.3g} {unit}"
     return "" if value is None else str(value)

@@ -2,7 +2,7 @@
 
 `load_model` takes what HEAR tools call the path of a model: the name of an embedding in this folder's `embeddings/`,
 or the path of an embedding's YAML; `<name>=<file>` also names a file of weights. Without it the environment variable
-LEVERET_EMBEDDING is looked up. So
+LEVERET_EMBEDDING is looked up. `<name>=random` takes random weights, to try the API where the real ones are not here. So
 
     hear-validator benchmark.hear --model openl3-music-mel256-512
 
@@ -26,10 +26,12 @@ from benchmark.config.load import load
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.base import Embedding, pool
 from benchmark.embeddings.registry import build_embedding
+from benchmark.embeddings.seeded import build_seeded
 from benchmark.errors import UserError
 
 SAMPLE_RATES = (16000, 22050, 44100, 48000)
 VARIABLE = "LEVERET_EMBEDDING"
+RANDOM = "random"
 
 # The API asks for timestamps that are even within this.
 _TOLERANCE_MS = 1e-3
@@ -69,7 +71,7 @@ def load_model(model_file_path: str = "") -> HearModel:
     """The model of an embedding.
 
     Args:
-        model_file_path: `<embedding or YAML file>`, or `<embedding or YAML file>=<file of weights>`.
+        model_file_path: `<embedding or YAML file>`, or `<embedding or YAML file>=<file of weights>`, or `...=random`.
 
     Raises:
         UserError: no such embedding, or its weights cannot be had.
@@ -80,6 +82,8 @@ def load_model(model_file_path: str = "") -> HearModel:
             f"benchmark.hear: no embedding named; give its name as the path of the model, or set {VARIABLE}"
         )
     name, _, weights = wanted.partition("=")
+    if weights == RANDOM:
+        return HearModel(build_seeded(_config(name)))
     return HearModel(build_embedding(_config(name), weights or None))
 
 

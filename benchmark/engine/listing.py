@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config.catalogue import Catalogue, in_profile, read_params
+from benchmark.embeddings.costs import known
 from benchmark.embeddings.weights import is_here
 from benchmark.errors import UserError
 
@@ -60,20 +61,26 @@ def _datasets(catalogue: Catalogue, profile: str) -> list[dict[str, Any]]:
 
 
 def _embeddings(catalogue: Catalogue, profile: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": config.name,
-            "title": config.title,
-            "family": config.family,
-            "dim": config.dim,
-            "rate (Hz)": config.sample_rate,
-            "hop (s)": config.hop,
-            "licence": config.licence or (config.weights.licence if config.weights else None) or "",
-            "weights": _weights(config),
-            "in profile": in_profile(config, profile),
-        }
-        for config in catalogue.embeddings.values()
-    ]
+    rows = []
+    for config in catalogue.embeddings.values():
+        cost = known(config)
+        rows.append(
+            {
+                "name": config.name,
+                "title": config.title,
+                "family": config.family,
+                "dim": config.dim,
+                "rate (Hz)": config.sample_rate,
+                "hop (s)": config.hop,
+                "parameters": cost and cost.parameters,
+                "MACs/s": cost and cost.macs_per_s,
+                "licence": config.licence or (config.weights.licence if config.weights else None) or "",
+                "weights": _weights(config),
+                "in profile": in_profile(config, profile),
+                "citation": "; ".join(config.citation),
+            }
+        )
+    return rows
 
 
 def _weights(config: Any) -> str:

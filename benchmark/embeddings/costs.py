@@ -20,7 +20,7 @@ CATALOGUE = Path(__file__).with_name("costs.json")
 _SECONDS = {"transformers": 30, "passt": 30, "openl3": 1}
 _SECONDS_OTHERWISE = 10
 # In float32 on a processor these trade multiplications for other work (Winograd, Fourier); in bfloat16 they do not.
-_PLAIN_IN_BFLOAT16 = ("openl3", "beats")
+_PLAIN_IN_BFLOAT16 = ("openl3", "beats", "panns")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +68,7 @@ def count(config: EmbeddingConfig) -> Cost:
     """
     import numpy as np
     from torch import nn
+    from torch.nn.utils import parametrize
     from torch.utils.flop_counter import FlopCounterMode
 
     from benchmark.embeddings.seeded import build_seeded
@@ -76,14 +77,18 @@ def count(config: EmbeddingConfig) -> Cost:
         config = config.model_copy(update={"args": {**config.args, "dtype": "bfloat16"}})
     embedding = build_seeded(config)
     modules = [value for value in vars(embedding).values() if isinstance(value, nn.Module)]
+    layers = [layer for module in modules for layer in module.modules()]
+    for layer in layers:
+        # The counter cannot look through the weight normalisation of the transformers.
+        for name in list(getattr(layer, "parametrizations", ())):
+            parametrize.remove_parametrizations(layer, name)
     weights = {id(weight): weight.numel() for module in modules for weight in module.parameters()}
     seconds = _SECONDS.get(config.family, _SECONDS_OTHERWISE)
     noise = np.random.default_rng(0).standard_normal(seconds * embedding.sample_rate)
     recurrent: list[int] = []
     hooks = [
         layer.register_forward_hook(lambda own, given, out: recurrent.append(_recurrent_macs(own, given[0].shape)))
-        for module in modules
-        for layer in module.modules()
+        for layer in layers
         if isinstance(layer, nn.RNNBase)
     ]
     with FlopCounterMode(display=False) as counter:

@@ -96,7 +96,8 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
     path = needed(config, weights, "the authors' .pth file")
     net, front = MODELS[str(config.model)](), LogMel(rate)
     fill(path, lambda: load_panns(net, front.mel.filters, front.mel.window, state_in(read_checkpoint(path), path)))
-    network = Network(front, net.freeze_for(getattr(torch, args["dtype"])), args["output"])
+    plain = torch.device(device).type != "cpu" or args["dtype"] != "float32"
+    network = Network(front, net.freeze_for(getattr(torch, args["dtype"]), winograd=not plain), args["output"])
     schedule, hop = _schedule(config, args, rate, net)
     return SpanEmbedding(
         config,

@@ -28,4 +28,5 @@ def build_seeded(config: EmbeddingConfig, device: str = "cpu", seed: int = 0) ->
     family = importlib.import_module(family_module(config))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return family.build(config, None if config.weights is None else RANDOM, device)
+        none = config.weights is None and config.family != "pretrained-here"
+        return family.build(config, None if none else RANDOM, device)

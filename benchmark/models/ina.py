@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
@@ -112,7 +111,7 @@ class Ina(Freezable):
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.convolution_norms, strict=True)):
             if i == 0 and behind_first:
                 continue
-            x = torch.relu(norm(convolution(x)))
+            x = norm(convolution(x)).relu_()
             if i in self.design.pools:
                 x = self.design.pools[i](x)
         return x.flatten(1)
@@ -120,7 +119,7 @@ class Ina(Freezable):
     def hidden(self, x: Tensor) -> Tensor:
         """Maps (B, 256) to the last hidden layer, (B, hidden)."""
         for i, (dense, norm) in enumerate(zip(self.dense, self.dense_norms, strict=True)):
-            x = torch.relu(norm(dense(x if i == 0 else self.dropouts[i - 1](x))))
+            x = norm(dense(x if i == 0 else self.dropouts[i - 1](x))).relu_()
         return x
 
     def stem(self, x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from benchmark.metrics.additive import ADDITIVE
-from benchmark.metrics.classification import METRICS
+from benchmark.metrics.registry import METRICS
 
 # Ways of swapping held at once: times groups, 32 MB.
 _BLOCK = 4_000_000
@@ -77,7 +77,7 @@ def permutation_test(
     (1 + as extreme) / (1 + drawn) (Phipson & Smyth, 2010), which is never zero.
 
     Args:
-        metric: name in `benchmark.metrics.classification.METRICS`.
+        metric: name in `benchmark.metrics.registry.METRICS`.
         truth: (n,) classes, or (n, C) of 0 and 1.
         first, second: posteriors (n, C) of the two embeddings.
         fold: (n,) int, the fold that each clip is in the test part of.

@@ -38,7 +38,7 @@ def bootstrap_interval(
     (Hesterberg, "What teachers should know about the bootstrap", 2015, section 5.1).
 
     Args:
-        metric: name in `benchmark.metrics.classification.METRICS`.
+        metric: name in `benchmark.metrics.registry.METRICS`.
         truth: (n,) classes, or (n, C) of 0 and 1.
         posterior: (n, C).
         fold: (n,) int, the fold that each clip is in the test part of.

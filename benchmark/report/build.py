@@ -8,7 +8,7 @@ from benchmark.report.html import write_page
 from benchmark.report.kehling.paper import paper
 from benchmark.report.kehling.runs import KehlingRuns
 from benchmark.report.kehling.section import KehlingData, write_section
-from benchmark.report.leaderboard import Pending, write_leaderboard
+from benchmark.report.leaderboard import Pending, write_leaderboard, write_standings
 from benchmark.report.metrics_json import write_metrics
 from benchmark.report.plots import write_plots
 from benchmark.report.records import RunRecord
@@ -40,7 +40,7 @@ def build_report(
     kehling: KehlingData | None = None,
     pending: Iterable[Pending] = (),
 ) -> Report:
-    """Write leaderboard.csv, metrics.json, tables/, plots/ and index.html into `out_dir`.
+    """Write leaderboard.csv, standings.csv, metrics.json, tables/, plots/ and index.html into `out_dir`.
 
     Args:
         records: the runs to show; what else is in `out_dir` of earlier reports is brought in line with them.
@@ -50,13 +50,14 @@ def build_report(
     """
     records = sorted(records, key=lambda record: record.identity)
     write_leaderboard(records, out_dir / "leaderboard.csv", pending)
+    write_standings(records, out_dir / "standings.csv")
     write_metrics(records, out_dir / "metrics.json")
     tables, stale = write_tables(records, out_dir / "tables")
     plots = write_plots(records, out_dir / "plots", svg)
     kehling = kehling or KehlingData()
     section = write_section(KehlingRuns(paper(), records, kehling.absent), kehling, out_dir)
     write_page(records, out_dir / "index.html", out_dir / "plots", section.page)
-    alone = [out_dir / name for name in ("leaderboard.csv", "metrics.json", "index.html")]
+    alone = [out_dir / name for name in ("leaderboard.csv", "standings.csv", "metrics.json", "index.html")]
     return Report(
         records, sorted([*alone, *tables, *plots.drawn, *plots.kept, *section.files]), plots.drawn, plots.kept,
         [*stale, *plots.removed, *section.removed],

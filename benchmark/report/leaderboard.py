@@ -70,6 +70,29 @@ def write_leaderboard(records: Iterable[RunRecord], path: Path, pending: Iterabl
     return write_text(path, table.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
 
 
+def write_standings(records: Iterable[RunRecord], path: Path) -> bool:
+    """Write standings.csv, a row an embedding, best mean rank first: what `dvc plots` draws; whether it changed.
+
+    Means are fractions; `mean` is over all tasks that are scored in per cent.
+    """
+    standings = Standings(Grid(records))
+    overall, of_domain = standings.of(), {domain: standings.of(domain) for domain in standings.grid.domains}
+    rows = [
+        {
+            "embedding": found.embedding,
+            "mean": found.hares.mean,
+            **{f"mean_{domain}": of[i].hares.mean for domain, of in of_domain.items()},
+            "hear": found.hear.mean,
+            "mean_rank": found.rank.mean,
+            "borda": found.borda.mean,
+            "tasks": found.rank.n,
+        }
+        for i, found in enumerate(overall)
+    ]
+    table = pd.DataFrame(rows, columns=list(rows[0]) if rows else ["embedding", "mean"])
+    return write_text(path, table.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
+
+
 def _row(record: RunRecord, level: str) -> dict[str, object]:
     score = record.scores[level][record.primary]
     shuffled = (record.shuffled or {}).get(level, {}).get(record.primary)

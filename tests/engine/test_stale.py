@@ -535,6 +535,7 @@ def test_dvc_runs_a_stage_whenever_the_code_in_its_content_keys_changes():
     code = {
         "extract": _closure("benchmark.engine.extract", "benchmark.engine.embed_clips", *FAMILIES.values()),
         "probe": _closure(*runs.CODE),
+        "report": _closure("benchmark.report.build"),
     }
     for stage, modules in code.items():
         deps = [Path(dep) for dep in stages[stage]["deps"]]

@@ -61,6 +61,7 @@ class SourceConfig(Schema):
     sha256: Sha256 | None = None
     md5: Md5 | None = None
     bytes: int | None = Field(None, gt=0)
+    strict: bool = Field(True, description="false: say it when the checksum differs; for archives packed on request")
     unpack: bool | None = Field(None, description="by default by the name: zip, tar, whl, parquet of the hub")
     to: str = Field(".", description="folder below the dataset's own that it goes to")
 
@@ -141,6 +142,7 @@ class ItemsConfig(Schema):
     separator: str | None = Field(
         None, description="table: `space`, `tab` or a letter; by the file's name if not given"
     )
+    comment: str | None = Field(None, description="table: lines that begin so are left out")
     path: str = Field("{path}", description="table: where the sound is, with {column}s, below the dataset's folder")
     path_regex: Regex | None = Field(None, description="searched in the path; its named groups are fields")
     unmatched: Literal["error", "skip"] = Field(
@@ -193,6 +195,7 @@ class TableConfig(Schema):
     file: str = Field(description="csv, tsv, json or jsonl, or a glob of them")
     columns: list[str] | None = Field(None, description="names of its columns, where it has no header")
     separator: str | None = Field(None, description="`space`, `tab` or a letter; by the file's name if not given")
+    comment: str | None = Field(None, description="lines that begin so are left out")
     match: str = Field(description="{column}s of the table, to be compared with `with`")
     with_: str = Field("{path}", alias="with", description="{field}s of the row")
     fields: dict[str, str] | None = Field(None, description="field -> column; every column by default")
@@ -293,6 +296,12 @@ class DatasetConfig(Schema):
     start: str | None = Field("start", description="field with the beginning of a clip in its file, in seconds")
     end: str | None = Field("end", description="field with its end, in seconds")
 
+    values: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="field -> text in the data -> text that takes its place"
+    )
+    fields: dict[str, str | list[str]] = Field(
+        default_factory=dict, description="further fields, made last; may hold {other} fields"
+    )
     lists: dict[str, str] = Field(
         default_factory=dict, description="field whose text is a list -> the mark between its entries"
     )

@@ -61,6 +61,9 @@ class TaskConfig(Schema):
     group: str | None = Field(
         None, description="the field that must not be split between folds; the dataset's own by default"
     )
+    split: str | None = Field(
+        None, description="the field with the official part or fold; the dataset's own by default"
+    )
     classes: list[str] | None = Field(None, description="classes in order; those found, sorted, by default")
     filter: dict[str, str | list[str]] = Field(default_factory=dict, description="field -> values that are kept")
     map: dict[str, str] = Field(default_factory=dict, description="label in the data -> class of the task")

@@ -13,7 +13,7 @@ from benchmark.config.schema_dataset import DatasetConfig, ItemsConfig
 from benchmark.datasets.clips import STEM, Clip
 from benchmark.datasets.hear_tasks import METADATA
 from benchmark.datasets.places import MARKER, audio_folder, root_folder
-from benchmark.datasets.rows import FileRow, apply_lists, join_table, make_rows
+from benchmark.datasets.rows import FileRow, apply_lists, join_table, make_rows, with_fields
 from benchmark.datasets.tables import column_names, read_table
 from benchmark.datasets.tree import Tree
 from benchmark.errors import UserError
@@ -149,7 +149,9 @@ def _dropped(config: DatasetConfig, rows: list[FileRow]) -> list[FileRow]:
 
 
 def _to_clips(config: DatasetConfig, rows: list[FileRow], root: Path, where: str) -> list[Clip]:
-    rows = [_with_lists(row, config.lists) for row in rows]
+    rows = [_with_lists(_with_values(row, config.values), config.lists) for row in rows]
+    if config.fields:
+        rows = [with_fields(row, config.fields, f"{where}: fields") for row in rows]
     names = column_names([row.fields for row in rows])
     column = {key: _require(getattr(config, key), key, names, config, where) for key in _DEFAULTS}
     starts, ends = (_seconds(rows, column[key], where) for key in ("start", "end"))
@@ -171,6 +173,12 @@ def _to_clips(config: DatasetConfig, rows: list[FileRow], root: Path, where: str
         group, split = (_text(row.fields.get(column[key])) if column[key] else None for key in ("group", "split"))
         clips.append(Clip(name, root / row.path, start, end, row.fields, group, split))
     return sorted(clips, key=lambda clip: clip.id)
+
+
+def _with_values(row: FileRow, values: Mapping[str, Mapping[str, str]]) -> FileRow:
+    """The row with its texts exchanged."""
+    found = {name: old for name in values if isinstance(old := row.fields.get(name), str)}
+    return row.having({name: values[name].get(old, old) for name, old in found.items()}) if found else row
 
 
 def _with_lists(row: FileRow, marks: Mapping[str, str]) -> FileRow:

@@ -54,7 +54,7 @@ def make_rows(items: ItemsConfig, tree: Tree, where: str) -> list[FileRow]:
     if items.submixes:
         rows = [row.having(submix_fields(row.known(), items.submixes, tree, where)) for row in rows]
     if items.fields:
-        rows = [_with_fields(row, items.fields, where) for row in rows]
+        rows = [with_fields(row, items.fields, where) for row in rows]
     if items.slice_s:
         rows = [part for row in rows for part in _slices(row, items.slice_s, items.hop_s or items.slice_s, tree)]
     return rows
@@ -69,7 +69,7 @@ def join_table(rows: list[FileRow], table: TableConfig, tree: Tree, where: str) 
     content = [
         row
         for file in _text_files(table.file, tree, where)
-        for row in read_table(tree.root / file, table.columns, table.separator)
+        for row in read_table(tree.root / file, table.columns, table.separator, table.comment)
     ]
     names = column_names(content)
     wanted = table.fields if table.fields is not None else {} if table.wide else {name: name for name in names}
@@ -105,7 +105,7 @@ def join_table(rows: list[FileRow], table: TableConfig, tree: Tree, where: str) 
 
 
 def apply_lists(rows: list[FileRow], config: SplitListsConfig, field: str, tree: Tree, where: str) -> list[FileRow]:
-    """The rows with their official part in `field`; those in no list get `rest`, or go.
+    """The rows with their official part in `field`; those in no list keep theirs, or get `rest`, or go.
 
     Raises:
         UserError: a list is missing, names nothing that is there, or two lists name the same file.
@@ -117,7 +117,8 @@ def apply_lists(rows: list[FileRow], config: SplitListsConfig, field: str, tree:
         listed = set()
         for file in _text_files(glob, tree, here, ""):
             for entry in _lines(file, tree, here):
-                path = str(PurePosixPath(config.base) / entry)
+                # Some lists name the class behind a tab.
+                path = str(PurePosixPath(config.base) / entry.partition("\t")[0].rstrip())
                 if part_of.setdefault(path, part) != part:
                     raise UserError(f"{where}: split_lists: {path!r} is in {part_of[path]!r} and in {part!r}")
                 listed.add(path)
@@ -126,7 +127,7 @@ def apply_lists(rows: list[FileRow], config: SplitListsConfig, field: str, tree:
     return [
         row.having({field: part})
         for row, key in zip(rows, keys, strict=True)
-        if (part := part_of.get(key, config.rest)) is not None
+        if (part := part_of.get(key, row.fields.get(field, config.rest))) is not None
     ]
 
 
@@ -156,7 +157,7 @@ def _from_table(items: ItemsConfig, tree: Tree, where: str) -> list[FileRow]:
     rows = []
     for file in _text_files(str(items.table), tree, where):
         stem = PurePosixPath(file).stem
-        for entry in read_table(tree.root / file, items.columns, items.separator):
+        for entry in read_table(tree.root / file, items.columns, items.separator, items.comment):
             path = fill(items.path, {"table": stem, **entry}, f"{where}: path")
             rows.append(FileRow(path.replace("\\", "/").removeprefix("./"), {"table": stem, **entry}))
     unwanted = set(tree.match(items.exclude)) if items.exclude else set()
@@ -183,7 +184,7 @@ def _search(rows: list[FileRow], items: ItemsConfig, where: str) -> list[FileRow
     ]
 
 
-def _with_fields(row: FileRow, templates: Mapping[str, str | list[str]], where: str) -> FileRow:
+def with_fields(row: FileRow, templates: Mapping[str, str | list[str]], where: str) -> FileRow:
     for name, template in templates.items():
         known, place = row.known(), f"{where}: fields.{name}"
         many = isinstance(template, list)

@@ -193,7 +193,7 @@ def _link(source: str | Path, target: str | Path) -> None:
 def _describe(config: DatasetConfig, source: SourceConfig, data_root: Path, sha256: str | None) -> dict[str, Any]:
     """What a source is, and of what a person put there, when it was changed last."""
     data = source.model_dump(mode="json", exclude_none=True)
-    for cosmetic in ("manual", "sha256", "md5", "bytes", "to", "unpack", "file"):
+    for cosmetic in ("manual", "sha256", "md5", "bytes", "strict", "to", "unpack", "file"):
         data.pop(cosmetic, None)
     layout = content_key([file_name(source), source.to, source.unpack])
     own = manual_folder(config, data_root) / file_name(source)
@@ -224,7 +224,7 @@ def _is_made_of(marker: dict[str, Any] | None, config: DatasetConfig, data_root:
         # A person may delete an archive once it is unpacked, but not exchange it unseen.
         if now["layout"] != then["layout"] or now["stamp"] not in (None, then["stamp"]):
             return False
-        known = [key for key in ("sha256", "md5") if now[key] is not None] or ["origin"]
+        known = [key for key in ("sha256", "md5") if now[key] is not None and source.strict] or ["origin"]
         if any(now[key] != then[key] for key in known):
             return False
     return True

@@ -16,7 +16,9 @@ _SEPARATORS = {"space": " ", "tab": "\t"}
 csv.field_size_limit(1 << 24)
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None, separator: str | None = None) -> list[Row]:
+def read_table(
+    path: Path, columns: Sequence[str] | None = None, separator: str | None = None, comment: str | None = None
+) -> list[Row]:
     """Rows of a table. Cells of csv and tsv are text; in json and jsonl, numbers and the like become text, lists stay.
 
     Args:
@@ -24,6 +26,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None, separator: str 
         columns: names of the columns, for a table without a header.
         separator: `space` (any number of them; where `columns` are given, the last may hold some), `tab`, or a letter; by the
             suffix, or as the header shows, by default.
+        comment: lines that begin so are left out.
 
     A json file holds a list of objects, or an object, whose keys become the field `key`; its values are objects of
     further fields, or become the field `value`.
@@ -45,6 +48,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None, separator: str 
     if kind in {".jsonl", ".ndjson"}:
         lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
         return [_plain(_parse_json(line, path, number), path, number) for number, line in lines]
+    if comment:
+        text = "\n".join("" if line.startswith(comment) else line for line in text.split("\n"))
     return _from_lines(text, path, columns, separator or ("tab" if kind == ".tsv" else None))
 
 

@@ -116,7 +116,7 @@ def task_items(
     fields = task.label if isinstance(task.label, list) else [task.label]
     if task.kind == "separation":
         fields = [f"{STEM}{source}" for source in task.sources]
-    for name in [*fields, *task.filter, *([task.group] if task.group else [])]:
+    for name in [*fields, *task.filter, *([task.group] if task.group else []), *([task.split] if task.split else [])]:
         if clips and not any(name in clip.labels or name == "group" for clip in clips):
             known = ", ".join(sorted({key for clip in clips for key in clip.labels}))
             raise UserError(f"{where}: the data have no field {name!r}; fields that they have: {known}")
@@ -127,7 +127,7 @@ def task_items(
     if task.kind == "verification":
         groups = [targets.classes[i] for i in targets.labels]
     items = TaskItems(
-        clips, targets.labels, groups, targets.classes, [clip.split or None for clip in clips], task.kind, targets.slots,
+        clips, targets.labels, groups, targets.classes, [_part(clip, task) for clip in clips], task.kind, targets.slots,
         targets.events, read_trials(task, [clip.id for clip in clips], targets.labels, where, folder),
     )  # fmt: skip
     if task.balance == "downsample_all":
@@ -139,6 +139,11 @@ def task_items(
 
 def _passes(clip: Clip, task: TaskConfig) -> bool:
     return all(clip.labels.get(key) in ([v] if isinstance(v, str) else v) for key, v in task.filter.items())
+
+
+def _part(clip: Clip, task: TaskConfig) -> str | None:
+    value = clip.labels.get(task.split) if task.split else clip.split
+    return None if value in (None, "") else str(value)
 
 
 def _group(clip: Clip, task: TaskConfig) -> str:

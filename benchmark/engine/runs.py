@@ -28,6 +28,7 @@ SHOWN = {
     "smoke",
     "label",
     "group",
+    "split",
     "filter",
     "map",
     "trials",

@@ -1,7 +1,7 @@
 """A project whose one dataset is a miniature of the catalogue's, served on 127.0.0.1 in place of the real host."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from benchmark.config.schema_params import Params
 from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.clips import Clip
 from benchmark.datasets.fetch import file_name
-from benchmark.datasets.places import manual_folder
+from benchmark.datasets.places import audio_folder, manual_folder
 from benchmark.engine.download import download
+from benchmark.engine.items import TaskItems, task_items
 from benchmark.engine.plan import Project
 from tests.catalogue.miniature import Folder, Miniature, makers, write_folder
 from tests.datasets.server import Server
@@ -73,9 +74,18 @@ class Stage:
     def clips(self) -> list[Clip]:
         return self.project.clips(self.config.name)
 
+    def items(self, task: TaskConfig, clips: Sequence[Clip] | None = None) -> TaskItems:
+        """The items of a task among the clips, or among others."""
+        folder = audio_folder(self.config, self.project.data_root)
+        return task_items(task, self.clips if clips is None else clips, task.name, folder=folder)
+
     def _put(self, data_root: Path, server: Server) -> None:
         """Serve what the sources ask for at their last address, and put by hand what a person would."""
         left = dict(self.miniature.files)
+        # What is joined may be given too, for its checksum.
+        for source in self.real.sources or []:
+            if source.parts:
+                left.pop(_key(source.model_dump()), None)
         for key, source, addresses in _wanted(self.real):
             content = left.pop(key)
             if source.manual is not None:
@@ -118,6 +128,7 @@ def _pinned(config: DatasetConfig, mini: Miniature) -> DatasetConfig:
 
 
 def _key(source: dict[str, Any], part: dict[str, Any] | None = None) -> str:
+    """The key of a source's file, or of one of its parts', in `Miniature.files`."""
     name = urlsplit(part["http"][0]).path.rpartition("/")[2] if part else file_name(SourceConfig.model_validate(source))
     return name if source["to"] == "." else f"{source['to']}/{name}"
 
@@ -125,7 +136,7 @@ def _key(source: dict[str, Any], part: dict[str, Any] | None = None) -> str:
 def _pin(entry: dict[str, Any], content: bytes | Folder) -> None:
     given = [kind for kind in ("sha256", "md5") if entry.pop(kind, None) is not None]
     entry.pop("bytes", None)
-    # A joined file is checked by its parts.
+    # The miniature need not give a file that is joined of parts.
     if isinstance(content, bytes) and content:
         entry |= {kind: hashlib.new(kind, content).hexdigest() for kind in given}
         entry["bytes"] = len(content)

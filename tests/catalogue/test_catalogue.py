@@ -7,7 +7,6 @@ import pytest
 
 from benchmark.datasets.read import read_dataset
 from benchmark.engine.extract import extract
-from benchmark.engine.items import task_items
 from benchmark.engine.probe import probe, records_folder
 from benchmark.engine.splits import task_splits
 from benchmark.metrics.folds import Split
@@ -45,7 +44,7 @@ def test_is_downloaded_and_read(staged, name):
 def test_folds(staged, name):
     task = catalogue().tasks[name]
     stage = staged(task.dataset)
-    items = task_items(task, stage.clips, name)
+    items = stage.items(task)
     splits = task_splits(task, items, name)
     for split in splits:
         parts = {part: getattr(split, part) for part in ("train", "valid", "test")}
@@ -55,11 +54,11 @@ def test_folds(staged, name):
             assert not groups[first] & groups[second], f"{first} and {second} share a group"
         if task.kind == "multiclass":
             assert set(items.labels[split.train]) == set(range(len(items.classes)))
-        elif task.kind in ("multilabel", "events"):
-            assert (items.labels[split.train] == 1).any(0).all()
+        elif task.kind in ("multilabel", "events", "slots"):
+            assert (items.strata[split.train] == 1).any(0).all()
     shuffled = [replace(clip) for clip in stage.clips]
     random.Random(0).shuffle(shuffled)
-    again = task_items(task, shuffled, name)
+    again = stage.items(task, shuffled)
     assert _ids(again, task_splits(task, again, name)) == _ids(items, splits)
 
 

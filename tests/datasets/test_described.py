@@ -168,3 +168,26 @@ def test_lists_of_parts_may_name_what_is_not_a_path(tmp_path):
     (tmp_path / "x/lists/test.csv").write_text("4\n")
     with pytest.raises(UserError, match=r"no file of lists/test\.csv is among the items"):
         read(tmp_path, folder=str(tmp_path / "x"), items=[{"glob": "**/*.ogg"}], split_lists=lists)
+
+
+def test_values_are_exchanged_and_fields_made_last(tmp_path):
+    touch(tmp_path, "x/a/1.wav", "x/b/2.wav", "x/c/3.wav")
+    (tmp_path / "x/segments.csv").write_text(
+        '# Two lines that\n# tell nothing\n1, 1, "dog,cat"\n2, 2, dog\n3, 3, cat\n'
+    )
+    (tmp_path / "x/lists.txt").write_text("a/1.wav\tdog\n")
+    clips = read(
+        tmp_path,
+        folder=str(tmp_path / "x"),
+        items=[{"glob": "[ab]/*.wav"}, {"glob": "c/*.wav", "fields": {"split": "own"}}],
+        tables=[
+            {"file": "segments.csv", "columns": ["n", "part", "tags"], "comment": "#", "match": "{n}", "with": "{stem}"}
+        ],
+        split_lists={"lists": {"valid": "lists.txt"}, "rest": "train"},
+        values={"part": {"1": "one", "2": "two"}},
+        lists={"tags": ","},
+        fields={"use": "{part}-{split}"},
+    )
+    assert [clip.labels["use"] for clip in clips] == ["one-valid", "two-train", "3-own"]
+    assert [clip.split for clip in clips] == ["valid", "train", "own"]
+    assert clips[0].labels["tags"] == ["dog", "cat"]

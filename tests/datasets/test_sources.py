@@ -165,6 +165,14 @@ def test_a_wrong_checksum_is_refused_set_aside_and_the_mirror_taken(server, tmp_
     assert len(read_dataset(dataset, tmp_path)) == 6
 
 
+def test_an_archive_packed_on_request_is_taken_with_a_word(server, tmp_path, archive):
+    dataset = config({"http": server.add("master.zip", archive), "md5": "0" * 32, "strict": False})
+    (note,) = prepare(dataset, tmp_path).notes
+    assert "packs it anew" in note
+    assert read_ledger(tmp_path)["mine/master.zip"]["pinned"] is False
+    assert not prepare(dataset, tmp_path).fresh
+
+
 @pytest.mark.parametrize("behaviour", [{"status": 404}, {"status": 403}, {"status": 500}, {"kind": "text/html"}])
 def test_what_cannot_be_had_leaves_nothing(server, tmp_path, archive, behaviour):
     dataset = config({"http": server.add("a.zip", archive, **behaviour)})

@@ -48,6 +48,10 @@ def test_the_task_may_group_by_another_field():
     assert set(task_items(task(group="site"), BIRDS, "t.yaml").groups) == {"a", "b"}
 
 
+def test_the_task_may_take_its_parts_from_another_field():
+    assert task_items(task(split="site"), BIRDS, "t.yaml").parts == [clip.labels["site"] for clip in BIRDS]
+
+
 def test_a_clip_without_a_group_is_a_group_of_its_own():
     ungrouped = clips([({"bird": "owl"}, None), ({"bird": "wren"}, None)])
     assert task_items(task(), ungrouped, "t.yaml").groups == ["c00", "c01"]

@@ -88,7 +88,7 @@ def esc_50() -> Miniature:
             for take in "AB" if target == 0 else "A":
                 name = f"{fold}-{10_000 + 10 * target + fold}-{take}-{target}.wav"
                 rows.append([name, fold, target, category, target >= 40, 10_000 + 10 * target + fold, take])
-                files[f"ESC-50-master/audio/{name}"] = sound(category, name, rate=8000)
+                files[f"ESC-50-master/audio/{name}"] = sound(category, name, seconds=0.1)
     files["ESC-50-master/meta/esc50.csv"] = table(rows, head)
     files["ESC-50-master/audio/.DS_Store"] = b"\0"
     expect = {"clips": 255, "classes": 50, "groups": 250, "splits": {str(fold): 51 for fold in range(1, 6)}}
@@ -104,7 +104,7 @@ def speech_commands() -> Miniature:
     for word in words:
         for i in range(4):
             name = f"{word}/{0xA0000 + i:08x}_nohash_{i % 2}.wav"
-            main[name] = sound(word, i, rate=8000)
+            main[name] = sound(word, i)
             if i >= 2:
                 lists["validation" if i == 2 else "testing"].append([name])
     main |= {f"{name}_list.txt": table(rows) for name, rows in lists.items()}

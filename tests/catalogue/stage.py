@@ -83,9 +83,10 @@ class Stage:
         """Serve what the sources ask for at their last address, and put by hand what a person would."""
         left = dict(self.miniature.files)
         # What is joined may be given too, for its checksum.
+        asked = {key for key, _, _ in _wanted(self.real)}
         for source in self.real.sources or []:
-            if source.parts:
-                left.pop(_key(source.model_dump()), None)
+            if (joined := _key(source.model_dump())) not in asked:
+                left.pop(joined, None)
         for key, source, addresses in _wanted(self.real):
             content = left.pop(key)
             if source.manual is not None:

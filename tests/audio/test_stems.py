@@ -6,7 +6,7 @@ from benchmark.audio.io import measure
 from benchmark.audio.mp4 import read_mp4
 from benchmark.audio.stems import read_mixture, read_stem
 from benchmark.errors import ClipError
-from tests.datasets.sounds import tone, write
+from tests.datasets.sounds import stem_mp4, tone, write
 
 RATE = 44100
 
@@ -57,29 +57,14 @@ def test_what_is_no_stem(tmp_path, stem, words):
         read_stem(tmp_path, stem)
 
 
-def stem_file(path, pitches):
-    """An MP4 with an AAC stream a pitch, as MUSDB18's."""
-    av = pytest.importorskip("av")
-    with av.open(str(path), "w") as file:
-        streams = [file.add_stream("aac", rate=RATE, layout="stereo") for _ in pitches]
-        for stream, hz in zip(streams, pitches, strict=True):
-            samples = np.tile(tone(1.0, RATE, hz).astype(np.float32), (2, 1))
-            for start in range(0, samples.shape[1], 1024):
-                frame = av.AudioFrame.from_ndarray(
-                    np.ascontiguousarray(samples[:, start : start + 1024]), "fltp", "stereo"
-                )
-                frame.sample_rate, frame.pts = RATE, start
-                file.mux(stream.encode(frame))
-            file.mux(stream.encode(None))
-
-
 def pitch(samples):
     return np.argmax(np.abs(np.fft.rfft(samples[0] * np.hanning(samples.shape[1])))) * RATE / samples.shape[1]
 
 
 def test_the_streams_of_a_stem_file(tmp_path):
     pitches = (440.0, 880.0, 1320.0, 1760.0, 2200.0)
-    stem_file(tmp_path / "song.stem.mp4", pitches)
+    pytest.importorskip("av")
+    (tmp_path / "song.stem.mp4").write_bytes(stem_mp4(pitches))
     for number, hz in enumerate(pitches):
         samples, rate = read_stem(tmp_path, f"song.stem.mp4#stream={number}")
         assert rate == RATE

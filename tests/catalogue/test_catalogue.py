@@ -17,7 +17,7 @@ from tests.catalogue.stage import catalogue, real_datasets, tasks_of
 DATASETS = real_datasets()
 TASKS = [task.name for name in DATASETS for task in tasks_of(name)]
 # Kinds that the probe stage is asked about.
-PROBED = {"multiclass"}
+PROBED = {"multiclass", "multilabel"}
 
 
 def test_every_real_dataset_has_a_miniature():

@@ -1,0 +1,125 @@
+"""What is odd about the real datasets, as the miniatures have it, and what becomes of it."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from benchmark.audio.stems import read_mixture, read_stem
+from benchmark.datasets.read import read_dataset
+from benchmark.engine.extract import extract
+from benchmark.engine.items import task_items
+from benchmark.engine.probe import probe, records_folder
+from benchmark.engine.splits import task_splits
+from benchmark.report.records import read_record
+from tests.catalogue.stage import Stage, catalogue, real_datasets, tasks_of
+
+SEPARATED = [name for name in real_datasets() if any(task.kind == "separation" for task in tasks_of(name))]
+
+
+@pytest.mark.parametrize("name", SEPARATED)
+def test_stems_can_be_read_and_fit_their_mixture(staged, name):
+    stage = staged(name)
+    if any(clip.path.suffix == ".mp4" for clip in stage.clips):
+        pytest.importorskip("av")
+    root = stage.project.data_root / "audio" / name
+    for task in (task for task in tasks_of(name) if task.kind == "separation"):
+        clip = task_items(task, stage.clips, name).clips[0]
+        mixture, rate = read_mixture(root, clip.path, clip.labels, stage.config.mixture)
+        for source in task.sources:
+            stem, other = read_stem(root, clip.labels[f"stem_{source}"])
+            assert (stem.shape[1], other) == (mixture.shape[1], rate)
+            assert np.abs(stem).max() > 0.01
+
+
+def by_id(staged, name):
+    return {clip.id: clip for clip in staged(name).clips}
+
+
+def test_irmas_has_no_clip_under_two_labels_and_several_labels_in_its_test_part(staged):
+    clips = by_id(staged, "irmas")
+    assert not any(recording in id for id in clips for recording in ("0672", "0759"))
+    assert clips["IRMAS-TrainingData/cel/000__[cel][dru][cou_fol]0000__3.wav"].labels["instruments"] == ["cel"]
+    tested = clips["IRMAS-TestingData-Part2/IRTestingData-Part2/(1990) Some Band - A Song-2.wav"]
+    assert tested.labels["instruments"] == ["cel", "cla"]
+    assert tested.group == "(1990) Some Band - A Song"
+    task = catalogue().tasks["irmas-train"]
+    assert {clip.split for clip in task_items(task, list(clips.values()), "").clips} == {"train"}
+
+
+def test_what_nobody_judged_in_openmic_is_unknown(staged):
+    items = task_items(catalogue().tasks["openmic-2018"], staged("openmic-2018").clips, "")
+    assert ((items.labels == 1).sum(1) == 1).all()
+    assert ((items.labels == -1).sum(1) == 2).all()
+
+
+def test_shifted_notes_of_tinysol_are_left_out(staged):
+    items = task_items(catalogue().tasks["tinysol-instrument"], staged("tinysol").clips, "")
+    assert len(items.clips) == 42
+    assert len(task_splits(catalogue().tasks["tinysol-instrument"], items, "")) == 5
+
+
+def test_validation_songs_of_musdb18_are_those_of_everybody(staged):
+    for name in ("musdb18", "musdb18-hq", "musdb18-7s"):
+        parts = {clip.group: clip.split for clip in staged(name).clips}
+        assert parts["ANiMAL - Rockshow"] == parts["Johnny Lokke - Promises & Lies"] == "valid"
+        assert parts["PR - Oh No"] == "test"
+
+
+def test_a_track_without_one_of_the_instruments_is_left_out(staged):
+    clips = by_id(staged, "slakh2100")
+    assert "stem_piano" not in clips["Track00003"].labels
+    assert clips["Track00001"].labels["stem_guitar"] == ["slakh2100_flac_redux/train/Track00001/stems/S04.flac"]
+    assert clips["Track00001"].group == clips["Track00000"].group
+    assert len(task_items(catalogue().tasks["slakh2100"], list(clips.values()), "").clips) == 10
+
+
+def test_takes_of_spoken_digits(staged):
+    parts = {clip.path.stem: clip.split for clip in staged("fsdd").clips}
+    assert (parts["3_theo_4"], parts["3_theo_14"], parts["3_george_24"]) == ("test", "train", "train")
+
+
+def test_events_of_hear_are_in_seconds(staged):
+    (first, *_) = staged("hear-dcase2016-task2").clips
+    assert first.labels["label"][0]["start"] == 0.1
+
+
+def test_folds_of_hear_are_its_own(staged):
+    for name, count in (("hear-esc-50", 5), ("hear-gunshot-triangulation", 7), ("hear-nsynth-pitch-5h", 1)):
+        task = catalogue().tasks[name]
+        items = task_items(task, staged(name).clips, "")
+        splits = task_splits(task, items, "")
+        assert len(splits) == count
+        assert all(len({items.parts[i] for i in split.test}) == 1 for split in splits)
+
+
+def test_a_hear_user_points_at_the_folder_that_is_there(staged, tmp_path):
+    there = staged("hear-esc-50").project.data_root / "audio/hear-esc-50/hear-2021.0.6/tasks/esc50-v2.0.0-full"
+    shutil.copytree(there, tmp_path / "tasks/esc50-v2.0.0-full")
+    inline = (
+        catalogue()
+        .datasets["rendered-notes"]
+        .model_copy(update={"name": "mine", "rendered": None, "folder": str(tmp_path / "tasks/esc50-v2.0.0-full")})
+    )
+    clips = read_dataset(inline, tmp_path)
+    assert [(clip.labels["label"], clip.split) for clip in clips] == [
+        (clip.labels["label"], clip.split) for clip in staged("hear-esc-50").clips
+    ]
+
+
+def test_a_copy_of_gtzan_with_a_file_that_cannot_be_read(_server, tmp_path):
+    stage = Stage("gtzan-genre", tmp_path, _server)
+    stage.download()
+    (bad,) = (clip for clip in stage.clips if clip.id == "genres/jazz/jazz.00001.wav")
+    bad.path.write_bytes(b"RIFF" + bytes(2000))
+    settings = stage.project.params
+    stage.project.params = settings.model_copy(
+        update={"extract": settings.extract.model_copy(update={"max_lost": 0.05})}
+    )
+    stage.project.tasks[:] = [stage.project.tasks[0].model_copy(update={"control": False})]
+    for outcome in (extract(stage.project), probe(stage.project)):
+        assert not outcome.failures, outcome.failures
+    (path,) = records_folder(stage.project).glob("*.json")
+    record = read_record(path)
+    assert [clip.id for clip in record.clips.lost] == [bad.id]
+    assert record.clips.used == 59

@@ -11,6 +11,7 @@ from torch import Tensor
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.patches import PatchEmbedding, Patches
 from benchmark.embeddings.stretches import Context
+from benchmark.embeddings.trainable import evenly
 
 # Samples on either side that a frame of any front end here hears at most: the window, and slopes over some frames.
 _REACH = 8192
@@ -45,6 +46,21 @@ class Layout:
     def centres(self, starts: np.ndarray) -> np.ndarray:
         """Centres of the patches in seconds, (n,)."""
         return self.first_s + self.step_s * (starts + (self.size - 1) / 2)
+
+
+def patch_inputs(
+    features: Callable[[Tensor], Tensor], layout: Layout, least_samples: int
+) -> Callable[[np.ndarray, int | None], Tensor]:
+    """What `Trainable.inputs` wants: the patches that a `FeatureEmbedding` of the same parts sees, or some of them."""
+
+    def inputs(waveform: np.ndarray, limit: int | None) -> Tensor:
+        waveform = np.pad(waveform, (0, max(0, least_samples - len(waveform))))
+        with torch.no_grad():
+            frames = features(torch.from_numpy(waveform))
+        starts = layout.starts(len(frames))
+        return torch.stack([frames[start : start + layout.size] for start in starts[evenly(len(starts), limit)]])
+
+    return inputs
 
 
 class FeatureEmbedding(PatchEmbedding):

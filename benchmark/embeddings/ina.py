@@ -22,6 +22,7 @@ from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.formats import read_keras_h5
 from benchmark.embeddings.patches import PatchEmbedding, Patches
 from benchmark.embeddings.stretches import Context
+from benchmark.embeddings.trainable import Trainable, evenly
 from benchmark.embeddings.weight_files import fill, needed
 from benchmark.errors import UserError
 from benchmark.models.ina import DESIGNS, FRAMES, Ina, load_keras
@@ -96,17 +97,9 @@ class InaEmbedding(PatchEmbedding):
         return Context(self.every * STEP * ina_mel.HOP, needed, needed)
 
     def patches(self, waveform: np.ndarray) -> Patches:
-        log_mel = ina_mel.log_mel(torch.from_numpy(waveform).to(self.device))
-        frames = len(log_mel)
-        if self.silence == "minimum":
-            log_mel = _without_silence(log_mel)
-        missing = max(0, FRAMES - frames)
-        # The least value of all 24 bands, also where the network sees 21 of them.
-        log_mel = torch.cat([log_mel, log_mel.min().expand(missing, ina_mel.BANDS)])[:, : self.bands]
+        log_mel, missing = _spectrum(torch.from_numpy(waveform).to(self.device), self.silence, self.bands)
         mean, std = patch_statistics(log_mel)
-        outputs = _BEFORE + len(mean) + _BEFORE - 1 + len(log_mel) % 2 - missing // 2
-        frame = np.arange(0, outputs, self.every)
-        raw = np.clip(frame - _BEFORE, 0, len(mean) - 1)
+        frame, raw = _places(len(log_mel), len(mean), missing, self.every)
         silent = ~torch.isfinite(std).cpu().numpy()
         heard, index = np.unique(raw[~silent[raw]], return_inverse=True)
         shown = np.full(len(raw), -1)
@@ -133,6 +126,23 @@ def patch_statistics(log_mel: Tensor) -> tuple[Tensor, Tensor]:
     return mean.float(), std.float()
 
 
+def _spectrum(waveform: Tensor, silence: str, bands: int) -> tuple[Tensor, int]:
+    """Log mel (T, bands) of a waveform (samples,), T >= 68, and how many frames it was completed with."""
+    log_mel = ina_mel.log_mel(waveform)
+    missing = max(0, FRAMES - len(log_mel))
+    if silence == "minimum":
+        log_mel = _without_silence(log_mel)
+    # The least value of all 24 bands, also where the network sees 21 of them.
+    return torch.cat([log_mel, log_mel.min().expand(missing, ina_mel.BANDS)])[:, :bands], missing
+
+
+def _places(frames: int, patches: int, missing: int, every: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the vectors that are wanted, and the patch that each of them shows."""
+    outputs = _BEFORE + patches + _BEFORE - 1 + frames % 2 - missing // 2
+    frame = np.arange(0, outputs, every)
+    return frame, np.clip(frame - _BEFORE, 0, patches - 1)
+
+
 def _without_silence(log_mel: Tensor) -> Tensor:
     """The spectrum (T, bands) with its least finite value in place of minus infinity; all zeros if there is none."""
     finite = torch.isfinite(log_mel)
@@ -146,6 +156,42 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> InaEmbe
     Raises:
         UserError: another model, arguments that do not fit, or weights that are missing or not INA's.
     """
+    read_out, every, silence = _arguments(config)
+    return InaEmbedding(config, _with_weights(config, weights), read_out, every, silence, device)
+
+
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs: every patch is normalised by itself, so there are no statistics of a training part.
+
+    Raises:
+        UserError: as `build`, or the read-out is not the penultimate layer.
+    """
+    read_out, every, silence = _arguments(config)
+    if read_out != READ_OUTS[0]:
+        raise UserError(f"{source(config)}: trainable: goes with read_out {READ_OUTS[0]}, not with {read_out}")
+    design = DESIGNS[str(config.model)]
+
+    def inputs(waveform: np.ndarray, limit: int | None) -> Tensor:
+        log_mel, missing = _spectrum(torch.from_numpy(waveform), silence, design.bands)
+        mean, std = patch_statistics(log_mel)
+        _, raw = _places(len(log_mel), len(mean), missing, every)
+        chosen = torch.from_numpy(raw[evenly(len(raw), limit)])
+        windows = log_mel.unfold(0, FRAMES, STEP)[chosen].transpose(1, 2)
+        patches = (windows - mean[chosen, None, None]) / std[chosen, None, None]
+        # A silent patch shows nothing.
+        return torch.where(torch.isfinite(std[chosen])[:, None, None], patches, 0.0).unsqueeze(1)
+
+    return Trainable(
+        ina_mel.SAMPLE_RATE,
+        design.hidden,
+        inputs,
+        lambda: _with_weights(config, weights),
+        lambda classes, _: Ina(str(config.model), classes),
+    )
+
+
+def _arguments(config: EmbeddingConfig) -> tuple[str, int, str]:
+    """Read-out, patches between vectors, and what becomes of silence."""
     args = check_args(config, {"hop": _HOP_S, "read_out": "penultimate", "silence": "minimum"})
     check_choice(config, "model", config.model, tuple(DESIGNS))
     check_choice(config, "args: read_out", args["read_out"], READ_OUTS)
@@ -153,7 +199,11 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> InaEmbe
     every = round(args["hop"] / _HOP_S)
     if every < 1 or not np.isclose(every * _HOP_S, args["hop"]):
         raise UserError(f"{source(config)}: args: hop is {args['hop']}; it must be a multiple of {_HOP_S} s")
+    return str(args["read_out"]), every, str(args["silence"])
+
+
+def _with_weights(config: EmbeddingConfig, weights: Path | None) -> Ina:
     net = Ina(str(config.model))
     path = needed(config, weights, "the authors' .hdf5 file")
     fill(path, lambda: load_keras(net, read_keras_h5(path)))
-    return InaEmbedding(config, net, str(args["read_out"]), every, str(args["silence"]), device)
+    return net

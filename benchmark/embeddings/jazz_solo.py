@@ -13,8 +13,9 @@ from benchmark.audio.cepstra import peak_normalized
 from benchmark.audio.frontends import MelSpectrogram, hann
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
-from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
+from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout, patch_inputs
 from benchmark.embeddings.formats import read_keras_h5
+from benchmark.embeddings.trainable import Prepared, Trainable
 from benchmark.embeddings.weight_files import fill, needed
 from benchmark.models.jazz_solo import JazzSolo, load_keras
 
@@ -24,6 +25,8 @@ READOUTS = {"dense": 1024, "maxima": 256}
 
 _HOP = 512
 _BATCH = 16
+_LAYOUT = Layout(FRAMES, FRAME_HOP, _HOP / SAMPLE_RATE)
+_LEAST = (FRAMES - 1) * _HOP
 
 
 class Features(nn.Module):
@@ -56,17 +59,37 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> Feature
     """
     args = check_args(config, {"readout": "dense"})
     check_choice(config, "args: readout", args["readout"], tuple(READOUTS))
-    path = needed(config, weights, "the authors' .hdf5 file")
-    net = JazzSolo()
-    fill(path, lambda: load_keras(net, read_keras_h5(path)))
     return FeatureEmbedding(
         config,
         Features().to(device),
-        _Network(net, args["readout"]).to(device).eval(),
+        _Network(_with_weights(config, weights), args["readout"]).to(device).eval(),
         _BATCH,
-        Layout(FRAMES, FRAME_HOP, _HOP / SAMPLE_RATE),
-        (FRAMES - 1) * _HOP,
+        _LAYOUT,
+        _LEAST,
         sample_rate=SAMPLE_RATE,
         dim=READOUTS[args["readout"]],
         device=device,
     )
+
+
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs; the authors' transfer fixes everything but the output.
+
+    Raises:
+        UserError: as `build`.
+    """
+    check_choice(config, "args: readout", check_args(config, {"readout": "dense"})["readout"], ("dense",))
+    return Trainable(
+        SAMPLE_RATE,
+        READOUTS["dense"],
+        patch_inputs(Features(), _LAYOUT, _LEAST),
+        lambda: Prepared(_with_weights(config, weights), nn.Identity(), channels_first=True),
+        lambda classes, _: Prepared(JazzSolo(classes), nn.Identity(), channels_first=True),
+    )
+
+
+def _with_weights(config: EmbeddingConfig, weights: Path | None) -> JazzSolo:
+    path = needed(config, weights, "the authors' .hdf5 file")
+    net = JazzSolo()
+    fill(path, lambda: load_keras(net, read_keras_h5(path)))
+    return net

@@ -13,7 +13,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,8 +20,8 @@ from benchmark.audio.cepstra import LogMel, Mfcc, Standardizer
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.checkpoint import Checkpoint
-from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
-from benchmark.embeddings.trainable import Trainable, evenly
+from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout, patch_inputs
+from benchmark.embeddings.trainable import Prepared, Trainable
 from benchmark.embeddings.weight_files import RANDOM, fill, needed
 from benchmark.errors import UserError
 from benchmark.models.dnn import Dnn
@@ -82,36 +81,6 @@ MODELS = {
 _BATCH = 64
 
 
-class Prepared(Freezable):
-    """A network that reads raw patches (B, T, F): standardised, turned if the network wants it."""
-
-    def __init__(self, net: Freezable, standardizer: Standardizer, channels_first: bool):
-        super().__init__()
-        self.net, self.standardizer, self.channels_first = net, standardizer, channels_first
-        self.dim = net.dim
-
-    def prepare(self, x: Tensor) -> Tensor:
-        """Raw patches (B, T, F) as the network reads them."""
-        x = self.standardizer(x)
-        return x.transpose(1, 2) if self.channels_first else x
-
-    def intermediate(self) -> Sequence[nn.Module]:
-        """Those of the network."""
-        return self.net.intermediate()
-
-    def stem(self, x: Tensor) -> Tensor:
-        """Raw patches to what the fixed part of the network makes of them."""
-        return self.net.stem(self.prepare(x))
-
-    def rest(self, x: Tensor) -> Tensor:
-        """From there to the read-out, (B, dim)."""
-        return self.net.rest(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Raw patches to logits (B, classes)."""
-        return self.net(self.prepare(x))
-
-
 class Readout(nn.Module):
     """Raw patches (B, T, F) to the read-out of a network, (B, dim)."""
 
@@ -156,14 +125,6 @@ def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
     model, name = _described(config)
     features = FEATURES[name].build()
     layout = _layout(model, name, features)
-    least = (layout.size - 1) * features.hop
-
-    def inputs(waveform: np.ndarray, limit: int | None) -> Tensor:
-        waveform = np.pad(waveform, (0, max(0, least - len(waveform))))
-        with torch.no_grad():
-            frames = features(torch.from_numpy(waveform))
-        starts = layout.starts(len(frames))
-        return torch.stack([frames[start : start + layout.size] for start in starts[evenly(len(starts), limit)]])
 
     def fresh(classes: int, training: Tensor) -> Prepared:
         standardizer = Standardizer.fit(training.flatten(0, 1))
@@ -172,7 +133,7 @@ def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
     return Trainable(
         FEATURES[name].sample_rate,
         model.build(features.size, 2).dim,
-        inputs,
+        patch_inputs(features, layout, (layout.size - 1) * features.hop),
         lambda: _from_checkpoint(config, weights),
         fresh,
     )

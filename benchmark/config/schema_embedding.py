@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from benchmark.config.base import Name, Schema
+from benchmark.config.schema_probe import Scaling
 
 
 class WeightsConfig(Schema):
@@ -92,6 +93,9 @@ class EmbeddingConfig(Schema):
     trainable: bool = Field(False, description="whether the fine-tuning strategies apply")
     strategies: list[Strategy] | None = Field(
         None, description="those of a task's strategies that apply; all if it is trainable, else frozen alone"
+    )
+    scaling: Scaling | None = Field(
+        None, description="how the mlp probe scales these vectors; as it does all by default"
     )
     licence: str | None = None
     citation: list[str] = Field(default_factory=list)

@@ -38,6 +38,10 @@ class Profile(Schema):
     tasks: list[str] = Field(default_factory=lambda: ["*"], description="names or globs; `!glob` leaves out")
     embeddings: list[str] = Field(default_factory=lambda: ["*"])
     separators: list[str] = Field(default_factory=lambda: ["*"])
+    if_here: list[str] = Field(
+        default_factory=list,
+        description="embeddings that are left out as long as their weights are not here; asked for by name, they are fetched",
+    )
     shrink: bool = Field(False, description="apply the `smoke` section of each task")
     overrides: dict[str, dict[str, Any]] = Field(
         default_factory=dict,

@@ -42,6 +42,7 @@ class SmokeConfig(Schema):
 
     max_clips: int | None = Field(None, gt=0, description="clips kept, evenly over classes and groups")
     max_frames_per_clip: int | None = Field(None, gt=0)
+    strategies: list[Strategy] | None = Field(None, description="in place of the task's own")
 
 
 class TaskConfig(Schema):

@@ -19,7 +19,7 @@ from benchmark.datasets.digests import Digests
 from benchmark.datasets.read import read_dataset
 from benchmark.embeddings.registry import family_module
 from benchmark.embeddings.weight_sources import sha256_file
-from benchmark.embeddings.weights import is_local, resolve
+from benchmark.embeddings.weights import is_here, is_local, resolve
 from benchmark.engine.pretrain_plan import trained_file
 from benchmark.errors import UserError
 
@@ -34,6 +34,7 @@ COSMETIC = {
     "trainable",
     "strategies",
     "pretrain",
+    "scaling",
     "profiles",
 }
 
@@ -85,6 +86,13 @@ class Project:
         """
         params = read_params(root)
         catalogue = Catalogue.read(root)
+        only_here = [
+            name
+            for name in (
+                select(catalogue.embeddings, params.active.if_here, "embedding") if params.active.if_here else []
+            )
+            if name not in embeddings and not is_here(catalogue.embeddings[name].weights)
+        ]
         chosen_tasks = _choose(catalogue.tasks, params.active.tasks, tasks, params.profile, "task")
         chosen_embeddings = _choose(
             catalogue.embeddings, params.active.embeddings, embeddings, params.profile, "embedding"
@@ -94,7 +102,11 @@ class Project:
             params,
             catalogue,
             [catalogue.tasks[name] for name in chosen_tasks],
-            [override(catalogue.embeddings[name], params.active.overrides) for name in chosen_embeddings],
+            [
+                override(catalogue.embeddings[name], params.active.overrides)
+                for name in chosen_embeddings
+                if name not in only_here
+            ],
         )
 
     @property

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.config.keys import code_version, content_key
-from benchmark.config.schema_probe import PROTOCOLS, protocol_settings, solver_module
+from benchmark.config.schema_probe import PROTOCOLS, protocol_settings, solver_module, solver_of
 from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.places import root_folder
 from benchmark.engine.items import TaskItems, task_items
@@ -63,7 +63,7 @@ class RunPlan:
 def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
     """Every selected run, and the tasks and embeddings that cannot be planned, with reasons."""
     failures: list[Failure] = []
-    from benchmark.engine.strategies import strategy_plans
+    from benchmark.engine.strategies import strategies_of, strategy_plans
 
     embeddings, failed = plan_embeddings(project, [c for c in project.embeddings if c.strategies != ["scratch"]])
     failures += [Failure(name, reason) for name, reason in failed.items()]
@@ -84,11 +84,13 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
         }
         frames = _max_frames(project, task)
         plans += strategy_plans(project, task, items, of_task, embeddings, frames)
-        for embedding in embeddings if "frozen" in task.strategies else []:
+        for embedding in embeddings if "frozen" in strategies_of(project, task) else []:
             if not embedding.config.follows("frozen"):
                 continue
             for probe in project.params.probe.protocol or task.probes:
                 settings = {**probe_settings(project, probe), "max_frames_per_clip": frames}
+                if embedding.config.scaling is not None and solver_of(probe) == "mlp":
+                    settings["scaling"] = embedding.config.scaling
                 keyed = {"probe": probe, "settings": settings, "pool": embedding.config.pool}
                 ingredients = {
                     **of_task,

@@ -41,7 +41,7 @@ def strategy_plans(
     settings = project.params.active_training.model_dump(mode="json")
     dataset = project.catalogue.dataset_of(task).name
     plans = []
-    for strategy in task.strategies:
+    for strategy in strategies_of(project, task):
         if strategy == "frozen":
             continue
         if strategy == "scratch":
@@ -68,6 +68,12 @@ def strategy_plans(
             chosen = {**settings, "max_frames_per_clip": limit}
             plans.append(RunPlan(task, embedding, dataset, PROBE, items, chosen, ingredients, strategy))
     return plans
+
+
+def strategies_of(project: Project, task: TaskConfig) -> list[str]:
+    """The strategies of a task, as the profile shrinks it."""
+    shrunk = task.smoke.strategies if project.params.active.shrink else None
+    return list(task.strategies if shrunk is None else shrunk)
 
 
 def finetune_input(project: Project, plan: RunPlan, splits: list[Split], record: Mapping[str, Any], out: Path) -> Any:

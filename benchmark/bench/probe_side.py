@@ -116,7 +116,11 @@ def _hear(features, labels, splits, threads):
     import logging
     import pickle
 
+    import numpy as np
     import torch
+
+    # A name that NumPy 2 took away, and that the last Lightning which hear-eval-kit runs on still uses.
+    np.inf = np.inf
     from heareval.predictions.task_predictions import task_predictions
 
     # Checkpoints hold whole objects, which newer versions of PyTorch refuse by default; these are its own.

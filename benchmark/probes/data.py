@@ -1,10 +1,15 @@
 """The features that a probe reads: frames of all clips, and a vector a clip."""
 
 import itertools
-from collections.abc import Sequence
+import mmap
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
+
+# Bytes of memory-mapped files that may be in memory beside the copy that is made of them.
+_RESIDENT = 1 << 28
+_ROWS = 16384
 
 
 class FrameTable:
@@ -83,7 +88,7 @@ class FrameTable:
         return first[clip] + ((2 * place + 1) * counts[clip]) // (2 * kept[clip]), clip
 
     def frames(self, rows: np.ndarray) -> torch.Tensor:
-        """Copy rows into a float32 tensor (m, F).
+        """Copy rows into a float32 tensor (m, F); pages of mapped files are given back on the way.
 
         Raises:
             ValueError: A value is not finite.
@@ -92,9 +97,18 @@ class FrameTable:
         shard = np.searchsorted(self._starts, rows, side="right") - 1
         # Rows mostly come sorted, so each shard is read in one piece.
         edges = np.flatnonzero(np.diff(shard, prepend=-1, append=-1))
+        maps = {id(found): found for found in map(_mapped, self.shards) if found is not None}
+        _give_back(maps.values())
+        read = 0
         for start, end in itertools.pairwise(edges):
             number = shard[start]
-            result[start:end] = self.shards[number][rows[start:end] - self._starts[number]]
+            for first in range(start, end, _ROWS):
+                last = min(first + _ROWS, end)
+                result[first:last] = self.shards[number][rows[first:last] - self._starts[number]]
+                read += last - first
+                if read * self.dim * 4 > _RESIDENT:
+                    _give_back(maps.values())
+                    read = 0
         return _finite(result)
 
     def clip_vectors(self, clips: np.ndarray) -> torch.Tensor:
@@ -102,6 +116,22 @@ class FrameTable:
         if self.vectors is None:
             raise ValueError("the table has no clip vectors")
         return _finite(np.asarray(self.vectors[clips], dtype=np.float32))
+
+
+def _mapped(array: np.ndarray) -> mmap.mmap | None:
+    """The map of a file that an array is a view of, if it is one and nothing in it could be changed and lost."""
+    base = None if array.flags.writeable else array
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
+    return base
+
+
+def _give_back(maps: Iterable[mmap.mmap]) -> None:
+    """Let go of the pages of mapped files, which else count as memory until something else needs it."""
+    advice = getattr(mmap, "MADV_DONTNEED", None)
+    if advice is not None:
+        for each in maps:
+            each.madvise(advice)
 
 
 def _finite(values: np.ndarray) -> torch.Tensor:

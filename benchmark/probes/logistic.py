@@ -157,9 +157,12 @@ def fit_logistic(
     bias = bias.view(folds, -1, len(path), bias.shape[2]).transpose(1, 2).reshape(folds, len(path), columns)
     scores = np.empty((folds, len(path)))
     for fold, split in enumerate(splits):
-        valid = features[torch.from_numpy(split.valid).to(device)]
+        rows = torch.from_numpy(split.valid).to(device)
         scaling = (design.shift64[fold], design.scale64[fold])
-        posteriors = _posterior(weights[fold], bias[fold], *scaling, valid, link)
+        blocks = (features[rows[start : start + _ROWS]] for start in range(0, len(rows), _ROWS))
+        posteriors = np.concatenate(
+            [_posterior(weights[fold], bias[fold], *scaling, block, link) for block in blocks], axis=-2
+        )
         scores[fold] = [score(fold, posterior) for posterior in posteriors]
     best = np.argmax(scores, axis=1)
     each, picked = torch.arange(folds), torch.from_numpy(best)

@@ -12,7 +12,9 @@ from benchmark.metrics.classification import METRICS, confusion_matrix, predict
 from benchmark.metrics.folds import Split, downsample
 from benchmark.probes.control import Null, Shuffle, null_accuracy, shuffle
 from benchmark.probes.data import FrameTable
-from benchmark.probes.registry import Question, default_settings, solver
+from benchmark.probes.registry import Fit, Question, default_settings, solver
+
+_ROWS = 65536
 
 Balance = Literal["none", "downsample", "class_weight"]
 Level = Literal["file", "frame"]
@@ -145,12 +147,18 @@ def run_probe(
     item_splits = [Split(*(items.of(part) for part in (s.train, s.valid, s.test))) for s in splits]
     score = _selection(metrics[0], item_labels, item_splits)
     fit = solve(items.features, Question(kind, item_labels, item_splits, n_classes, score, items.clip, seed), settings)
-    posteriors = [fit.posterior(fold, items.features[split.test]) for fold, split in enumerate(item_splits)]
+    posteriors = [_answer(fit, fold, items.features, split.test) for fold, split in enumerate(item_splits)]
     reports = [
         FoldReport(len(split.train), len(split.valid), len(split.test), choice)
         for split, choice in zip(splits, fit.choices(), strict=True)
     ]
     return _score(posteriors, items, item_splits, splits, labels, levels, metrics, n_classes, reports, shuffled)
+
+
+def _answer(fit: Fit, fold: int, features: torch.Tensor, rows: np.ndarray) -> np.ndarray:
+    """Posteriors of some rows, which are copied in blocks."""
+    starts = range(0, max(len(rows), 1), _ROWS)
+    return np.concatenate([fit.posterior(fold, features[rows[start : start + _ROWS]]) for start in starts], axis=-2)
 
 
 def _balance(labels: np.ndarray, splits: Sequence[Split], ids: Sequence, seed: int, balance: Balance) -> list[Split]:

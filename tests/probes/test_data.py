@@ -53,3 +53,16 @@ def test_bad_tables_are_refused():
     frames[2, 1] = np.nan
     with pytest.raises(ValueError, match="NaN or infinity"):
         FrameTable(frames, np.array([0, 4])).frames(np.arange(4))
+
+
+def test_pages_of_a_mapped_file_are_given_back_and_writable_ones_are_not(tmp_path):
+    from benchmark.probes import data
+
+    path = tmp_path / "frames"
+    np.arange(600, dtype=np.float32).tofile(path)
+    read = np.memmap(path, np.float32, "r", shape=(100, 6))
+    assert data._mapped(read[10:20]) is read._mmap
+    assert data._mapped(np.memmap(path, np.float32, "c", shape=(100, 6))) is None
+    assert data._mapped(np.zeros((3, 6), np.float32)) is None
+    table = FrameTable.from_clips([read[i : i + 10] for i in range(0, 100, 10)])
+    assert np.array_equal(table.frames(np.arange(100)).numpy(), read)

@@ -96,6 +96,8 @@ def print_check(report: Any) -> None:
             out.print(f"  lost: {clip}: {reason}")
         for warning in dataset.warnings:
             out.print(f"  {warning}")
+    for warning in report.warnings:
+        out.print(warning)
     for problem in report.problems:
         print(f"leveret: {problem}", file=sys.stderr)
     if not report.problems:

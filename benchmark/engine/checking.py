@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config.catalogue import Catalogue, read_params
+from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.check import DatasetReport, check_dataset
 from benchmark.datasets.read import is_ready
 from benchmark.engine.contents import class_counts, fold_balance, hours_of
+from benchmark.engine.items import TaskItems
+from benchmark.engine.leaks import leak_text, leaked_sounds
 from benchmark.engine.plan import Project
 from benchmark.engine.runs import project_items
 from benchmark.engine.splits import task_splits
 from benchmark.errors import UserError
+from benchmark.metrics.folds import Split
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,16 @@ class CheckReport:
     """Everything that `leveret check` found."""
 
     problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     tasks: list[TaskReport] = field(default_factory=list)
     datasets: list[DatasetReport] = field(default_factory=list)
 
 
 def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> CheckReport:
-    """Validate the project; `data` also reads every audio file of the selected tasks."""
+    """Validate the project; `data` also reads every audio file of the selected tasks, and looks for sounds that are on
+    both sides of a fold: a problem, or a warning where the folds are the official ones.
+    """
     report = CheckReport()
     try:
         read_params(root)
@@ -56,6 +63,7 @@ def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> 
     if report.problems:
         return report
     project = Project.read(root, tasks)
+    divided: list[tuple[TaskConfig, TaskItems, list[Split]]] = []
     for task in project.tasks:
         where = str(catalogue.task_file(task))
         resolved = task.model_dump(mode="json", exclude_none=True) if tasks else {}
@@ -74,6 +82,7 @@ def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> 
         except UserError as error:
             report.problems.append(str(error))
             continue
+        divided.append((task, items, splits))
         report.tasks.append(
             TaskReport(
                 task.name, where, len(items.clips), hours_of(items.clips), class_counts(items), len(set(items.groups)),
@@ -86,4 +95,12 @@ def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> 
                 found = check_dataset(project.clips(name), project.dataset(name))
                 report.datasets.append(found)
                 report.problems += found.problems
+        lost = {found.name: found.lost for found in report.datasets}
+        for task, items, splits in divided:
+            dataset = catalogue.dataset_of(task).name
+            pairs = leaked_sounds(items, splits, project.digests(dataset), lost.get(dataset, ()))
+            if pairs:
+                text = f"{catalogue.task_file(task)}: folds: {leak_text(pairs, dict(zip(items.ids, items.groups, strict=True)))}"
+                # Official parts are what papers report on, whatever is in them.
+                (report.warnings if task.folds.kind == "official" else report.problems).append(text)
     return report

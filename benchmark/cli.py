@@ -80,8 +80,16 @@ def _finish(stage: str, outcome) -> None:
 def list_(
     what: Annotated[str, typer.Argument(help="tasks, datasets or embeddings; all by default")] = "all",
     json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The page docs/datasets.md; of datasets alone.")] = False,
 ) -> None:
     """Show what there is. Example: leveret list embeddings"""
+    if markdown:
+        from benchmark.engine.dataset_page import dataset_page
+
+        if what != "datasets":
+            raise UserError("leveret list: --markdown is for datasets: leveret list datasets --markdown")
+        typer.echo(dataset_page(_State.root), nl=False)
+        return
     from benchmark.console import print_listing
     from benchmark.engine.listing import list_catalogue
 
@@ -288,6 +296,16 @@ def bench_probe(
 
     report = run(rows=rows, dim=dim, classes=classes, folds=folds, only=only, peers=peers, source=table, clock=clock)
     print_bench(report, json, markdown)
+
+
+@app.command()
+def cite(
+    names: Annotated[list[str], typer.Argument(help="Names or globs of tasks, datasets and embeddings.")],
+) -> None:
+    """Print BibTeX of what a result rests on. Example: leveret cite 'kehling-*' openl3-music-mel256-512"""
+    from benchmark.engine.cite import cite as entries
+
+    typer.echo(entries(_State.root, names), nl=False)
 
 
 @app.command()

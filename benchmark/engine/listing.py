@@ -6,6 +6,7 @@ from typing import Any
 from benchmark.config.catalogue import Catalogue, in_profile, read_params
 from benchmark.embeddings.costs import known
 from benchmark.embeddings.weights import is_here
+from benchmark.engine.dataset_page import dataset_size, human_size
 from benchmark.errors import UserError
 
 KINDS = ("tasks", "datasets", "embeddings")
@@ -53,7 +54,11 @@ def _datasets(catalogue: Catalogue, profile: str) -> list[dict[str, Any]]:
             "name": name,
             "title": config.title,
             "source": config.source_kind,
+            "access": config.access,
+            "size": human_size(dataset_size(config)),
+            "hours": config.size.hours,
             "licence": config.licence or "",
+            "verified": config.verified,
             "tasks": ", ".join(users.get(name, [])),
         }
         for name, config in sorted(configs.items())

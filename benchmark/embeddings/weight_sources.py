@@ -9,10 +9,7 @@ import gzip
 import hashlib
 import logging
 import os
-import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -22,6 +19,8 @@ from platformdirs import user_cache_path
 
 from benchmark.config.keys import content_key
 from benchmark.config.schema_embedding import WeightsConfig
+from benchmark.datasets.indexes import pip_download
+from benchmark.datasets.transfer import download, sha256_file
 from benchmark.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -31,12 +30,6 @@ def home() -> Path:
     """Where weights are kept: the environment variable LEVERET_HOME, or the platform's cache folder."""
     given = os.environ.get("LEVERET_HOME")
     return Path(given).expanduser() if given else user_cache_path("leveret", appauthor=False)
-
-
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def file_name(weights: WeightsConfig) -> str:
@@ -67,7 +60,11 @@ def _from_wheel(weights: WeightsConfig, folder: Path, where: str) -> Path:
     # One wheel may hold several files of weights: it is kept, and downloaded once even if two processes want it.
     with FileLock(kept.with_name(kept.name + ".lock")):
         if not kept.is_file() or (weights.sha256_wheel and sha256_file(kept) != weights.sha256_wheel):
-            downloaded = _download_wheel(str(weights.pypi), folder, where)
+            logger.info("downloading the wheel %s from the package index", weights.pypi)
+            try:
+                downloaded = pip_download(str(weights.pypi), folder)
+            except UserError as error:
+                raise UserError(f"{where}: weights: {error}") from None
             if weights.sha256_wheel:
                 _compare(downloaded, "sha256_wheel", weights.sha256_wheel, sha256_file(downloaded), where, kept)
             downloaded.replace(kept)
@@ -79,23 +76,6 @@ def _from_wheel(weights: WeightsConfig, folder: Path, where: str) -> Path:
     except (KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{where}: weights: {kept.name} has no readable member {weights.file}; mend `file`") from error
     return extracted
-
-
-def _download_wheel(requirement: str, folder: Path, where: str) -> Path:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!_-]*", requirement):
-        raise UserError(f"{where}: weights: pypi: {requirement!r} is not name==version; mend it")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-    # A wheel is a file of weights to us: it need not fit this interpreter, only the requirement.
-    command += ["--ignore-requires-python", "--dest", str(folder), requirement]
-    logger.info("downloading the wheel %s from the package index", requirement)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
-        reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
-        raise UserError(
-            f"{where}: weights: pip cannot download {requirement} ({reason}); check the network and the index"
-        )
-    return wheels[0]
 
 
 def _from_hub(weights: WeightsConfig, folder: Path, where: str) -> Path:
@@ -115,26 +95,28 @@ def _from_hub(weights: WeightsConfig, folder: Path, where: str) -> Path:
 
 
 def _from_addresses(weights: WeightsConfig, folder: Path, where: str) -> Path:
-    import pooch
+    addresses = list(weights.http or [])
+    published = PurePosixPath(urlsplit(addresses[0]).path).name or "weights"
+    packed = _is_packed(published, file_name(weights))
+    # Checksums are those of what is unpacked.
+    expected = {} if packed else {"sha256": weights.sha256, "md5": weights.md5, "size": weights.bytes}
+    # Not in `folder`, which goes away: a transfer that broke off is taken up again.
+    incoming = home() / "incoming" / content_key(addresses)
+    try:
+        fetched = download(addresses, incoming / published, **expected)
+    except UserError as error:
+        raise UserError(f"{where}: weights: {error}") from None
+    path = folder / published
+    fetched.path.replace(path)
+    shutil.rmtree(incoming, ignore_errors=True)
+    return _unpacked(path) if packed else path
 
-    failures = []
-    for number, address in enumerate(weights.http or []):
-        published = PurePosixPath(urlsplit(address).path).name or "weights"
-        try:
-            logger.info("downloading %s", address)
-            path = Path(pooch.retrieve(address, None, f"{number}-{published}", folder))
-        except (OSError, ValueError) as error:
-            failures.append(f"{address}: {_line(error)}")
-            continue
-        return _unpacked(path, file_name(weights))
-    raise UserError(
-        f"{where}: weights: no address answers ({'; '.join(failures)}); fetch it by hand and name it in `file`"
-    )
+
+def _is_packed(published: str, name: str) -> bool:
+    return published.endswith(".gz") and not name.endswith(".gz")
 
 
-def _unpacked(path: Path, name: str) -> Path:
-    if path.suffix != ".gz" or name.endswith(".gz"):
-        return path
+def _unpacked(path: Path) -> Path:
     unpacked = path.with_suffix("")
     with gzip.open(path, "rb") as packed, unpacked.open("wb") as out:
         shutil.copyfileobj(packed, out)

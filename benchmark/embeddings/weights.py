@@ -14,7 +14,8 @@ from filelock import FileLock
 
 from benchmark.config.keys import content_key
 from benchmark.config.schema_embedding import WeightsConfig
-from benchmark.embeddings.weight_sources import fetch, file_name, home, sha256_file, verify
+from benchmark.datasets.transfer import sha256_file
+from benchmark.embeddings.weight_sources import fetch, file_name, home, verify
 from benchmark.errors import UserError
 
 logger = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ from benchmark.datasets.clips import STEM, Clip
 from benchmark.engine.targets import Slot, read_targets
 from benchmark.engine.trials import read_trials
 from benchmark.errors import UserError
+from benchmark.metrics.folds import downsample
 
 _BINS = 10
 
@@ -131,7 +132,7 @@ def task_items(
         targets.events, read_trials(task, [clip.id for clip in clips], targets.labels, where, folder),
     )  # fmt: skip
     if task.balance == "downsample_all":
-        items = items.take(_level(items.labels, int(np.bincount(items.labels).min()), task.folds.seed))
+        items = items.take(downsample(items.labels, items.ids, task.folds.seed).tolist())
     if shrink and task.smoke.max_clips is not None:
         items = items.take(_spread(items, task.smoke.max_clips))
     return items
@@ -149,12 +150,6 @@ def _part(clip: Clip, task: TaskConfig) -> str | None:
 def _group(clip: Clip, task: TaskConfig) -> str:
     value = clip.labels.get(task.group) if task.group and task.group != "group" else clip.group
     return clip.id if value in (None, "") else str(value)
-
-
-def _level(labels: np.ndarray, count: int, seed: int) -> list[int]:
-    """`count` items of each class, drawn at random."""
-    rng = np.random.default_rng(seed)
-    return sorted(int(i) for c in np.unique(labels) for i in rng.permutation(np.flatnonzero(labels == c))[:count])
 
 
 def _spread(items: TaskItems, count: int) -> list[int]:

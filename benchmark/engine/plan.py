@@ -17,8 +17,8 @@ from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.clips import Clip
 from benchmark.datasets.digests import Digests
 from benchmark.datasets.read import read_dataset
+from benchmark.datasets.transfer import sha256_file
 from benchmark.embeddings.registry import family_module
-from benchmark.embeddings.weight_sources import sha256_file
 from benchmark.embeddings.weights import is_here, is_local, resolve
 from benchmark.engine.pretrain_plan import trained_file
 from benchmark.errors import UserError

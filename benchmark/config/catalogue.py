@@ -1,7 +1,7 @@
 """All YAML files of a project folder: datasets, tasks and embeddings by name."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,6 +63,26 @@ class Catalogue:
                 known = ", ".join(catalogue.datasets) or "none"
                 problems.append(UserError(f"{where}: dataset: {task.dataset!r} is unknown; known datasets: {known}"))
         return problems, catalogue
+
+    def with_folders(self, folders: Mapping[str, str]) -> "Catalogue":
+        """The catalogue with the files of some datasets taken from folders where a person has them unpacked already.
+
+        Args:
+            folders: name of a dataset, or a glob of names -> folder, relative to the project's.
+
+        Raises:
+            UserError: a name is unknown, or the dataset is not one that is fetched.
+        """
+        datasets = dict(self.datasets)
+        fetched = [name for name, config in datasets.items() if config.sources is not None]
+        for pattern, folder in folders.items():
+            where = "params.yaml: data.folders"
+            if pattern in datasets and pattern not in fetched:
+                raise UserError(f"{where}: {pattern}: is not fetched from anywhere; name a dataset that is")
+            for name in select(fetched, [pattern], "dataset"):
+                data = self.datasets[name].model_dump(by_alias=True, exclude_none=True, exclude={"sources", "make"})
+                datasets[name] = parse({**data, "folder": _path_at(folder, self.root)}, DatasetConfig, where)
+        return replace(self, datasets=datasets)
 
     def dataset_of(self, task: TaskConfig) -> DatasetConfig:
         """The dataset that `task` names or holds."""

@@ -92,6 +92,9 @@ class DataParams(Schema):
     mirrors: dict[str, str] = Field(
         default_factory=dict, description="host (or *, for all others) -> address of a copy that is tried first"
     )
+    folders: dict[str, str] = Field(
+        default_factory=dict, description="dataset (or a glob) -> folder where its files are unpacked already"
+    )
     render_seed: int = 0
     render_scale: float = Field(
         1.0, gt=0, le=4, description="number of rendered clips, as a part of the standard number"

@@ -24,12 +24,13 @@ def hear_clips(glob: str, tree: Tree, where: str) -> Iterator[tuple[str, dict[st
     in seconds and label.
 
     Args:
-        glob: folders that hold task_metadata.json, below the tree; `**` for wherever they are.
+        glob: folders that hold task_metadata.json, below the tree; `**` for wherever they are. A tree that is such a
+            folder itself is taken as it is.
 
     Raises:
         UserError: there is no such folder, or what it holds is not HEAR's.
     """
-    glob = f"{glob.strip('/')}/{METADATA}" if glob not in ("", ".") else METADATA
+    glob = METADATA if METADATA in tree or glob == "." else f"{glob.strip('/')}/{METADATA}"
     found = tree.match([glob], sounds=False)
     if not found:
         raise UserError(f"{where}: no {METADATA} at {glob} below {tree.root}; mend `hear`")

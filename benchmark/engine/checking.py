@@ -67,7 +67,7 @@ def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> 
     for task in project.tasks:
         where = str(catalogue.task_file(task))
         resolved = task.model_dump(mode="json", exclude_none=True) if tasks else {}
-        dataset = catalogue.dataset_of(task)
+        dataset = project.catalogue.dataset_of(task)
         try:
             # What is to be fetched may not be here yet; a folder or table of the user's own must be.
             if dataset.source_kind not in ("folder", "csv") and not is_ready(dataset, project.data_root):

@@ -85,7 +85,7 @@ class Project:
             UserError: a file is wrong, or a name is unknown.
         """
         params = read_params(root)
-        catalogue = Catalogue.read(root)
+        catalogue = Catalogue.read(root).with_folders(params.data.folders)
         only_here = [
             name
             for name in (

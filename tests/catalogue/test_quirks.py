@@ -11,6 +11,7 @@ from benchmark.engine.extract import extract
 from benchmark.engine.items import task_items
 from benchmark.engine.probe import probe, records_folder
 from benchmark.engine.splits import task_splits
+from benchmark.errors import UserError
 from benchmark.report.records import read_record
 from tests.catalogue.stage import Stage, catalogue, real_datasets, tasks_of
 
@@ -105,6 +106,27 @@ def test_a_hear_user_points_at_the_folder_that_is_there(staged, tmp_path):
     assert [(clip.labels["label"], clip.split) for clip in clips] == [
         (clip.labels["label"], clip.split) for clip in staged("hear-esc-50").clips
     ]
+
+
+@pytest.mark.parametrize("name", ["irmas", "medley-solos-db", "wsj0-2mix", "hear-esc-50", "hear-maestro"])
+def test_what_is_unpacked_already_is_taken_from_where_it_is(staged, name):
+    stage = staged(name)
+    folder = stage.project.data_root / "audio" / name
+    if name == "hear-maestro":
+        # The folder of the task itself, instead of one above it.
+        folder = folder / "maestro-v3.0.0-5h"
+    config = catalogue().with_folders({name: str(folder)}).datasets[name].model_copy(update={"verified": False})
+    clips = read_dataset(config, folder / "nowhere")
+    assert {clip.path.resolve() for clip in clips} == {clip.path.resolve() for clip in stage.clips}
+    assert [clip.labels.get("label") for clip in clips] == [clip.labels.get("label") for clip in stage.clips]
+
+
+def test_folders_of_what_is_not_fetched_are_refused():
+    with pytest.raises(UserError, match=r"data\.folders: rendered-notes: is not fetched"):
+        catalogue().with_folders({"rendered-notes": "/tmp"})
+    with pytest.raises(UserError, match="'irmass' is unknown"):
+        catalogue().with_folders({"irmass": "/tmp"})
+    assert catalogue().with_folders({"hear-*": "/data/hear"}).datasets["hear-esc-50"].folder == "/data/hear"
 
 
 def test_a_copy_of_gtzan_with_a_file_that_cannot_be_read(_server, tmp_path):

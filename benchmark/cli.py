@@ -172,9 +172,18 @@ def compare(
     fail_on_regression: Annotated[
         bool, typer.Option("--fail-on-regression", help="Exit with status 1 on a loss that is more than noise.")
     ] = False,
+    embedding: Annotated[
+        list[str] | None, typer.Option("--embedding", "-e", help="Given twice: two embeddings instead, on their tasks.")
+    ] = None,
     alpha: Annotated[float, typer.Option(help="How often a loss may be claimed where there is only noise.")] = 0.05,
 ) -> None:
-    """Compare two leaderboards: what moved, by how many standard errors, what is new, gone or stale, and why."""
+    """Compare two leaderboards: what moved, by how many standard errors, what is new, gone or stale, and why.
+
+    With --embedding twice: compare two embeddings on every task. Example: leveret compare -e ge2e -e mfcc-stats
+    """
+    if embedding:
+        _duel(embedding)
+        return
     from benchmark.report.compare_text import print_comparison
     from benchmark.report.revisions import compare_revisions
 
@@ -182,6 +191,16 @@ def compare(
     print_comparison(comparison, markdown=markdown)
     if fail_on_regression and comparison.is_loss(alpha):
         raise typer.Exit(1)
+
+
+def _duel(names: list[str]) -> None:
+    from benchmark.engine.duel import duel
+    from benchmark.report.duel import print_duels
+
+    if len(set(names)) != 2:
+        raise UserError("leveret compare: --embedding: give two, as in `leveret compare -e ge2e -e mfcc-stats`")
+    found, records = duel(_project(embeddings=names), *names)
+    print_duels(records, found, *names)
 
 
 @app.command()

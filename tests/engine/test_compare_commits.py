@@ -1,5 +1,6 @@
 """`leveret compare` on commits of a project whose sounds, weights and code of its own change."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,11 +13,14 @@ import torch
 
 from benchmark.audio.cepstra import Standardizer
 from benchmark.embeddings.checkpoint import Checkpoint
+from benchmark.engine.duel import duel
 from benchmark.engine.extract import extract
 from benchmark.engine.plan import Project
 from benchmark.engine.probe import probe
 from benchmark.engine.reporting import report
+from benchmark.engine.runs import project_items
 from benchmark.models.dnn import Dnn
+from benchmark.report.records import RunRecord, read_record, record_path
 from benchmark.report.revisions import compare_revisions
 from tests.engine.project import ROOT, edit, make_project, write
 
@@ -89,6 +93,44 @@ def test_what_was_computed_again_says_why(project):
     assert [(change.row[1], change.causes) for change in comparison.changes if change.causes] == [("dnn", ("weights",))]
     assert comparison.stale == [] and comparison.causes == {"weights": 1}
     assert compare_revisions(project, "HEAD~1", "HEAD").new[0][:2] == ("tones0", "dnn")
+
+
+def test_two_embeddings_are_compared_on_their_answers(project):
+    pytest.importorskip("pyarrow")
+    opened = Project.read(project)
+    ids = project_items(opened, opened.tasks[0]).ids
+    for name, right in (("mfcc0", 28), ("dnn", 10)):
+        record = read_record(record_path(project / "results" / "runs" / "probe", "tones0", name, "frozen", "logistic"))
+        answers = [[0.9, 0.1, 0.0]] * right + [[0.1, 0.9, 0.0]] * (len(ids) - right)
+        _answer(project, record, ids, answers, record.key)
+    (found,), _ = duel(Project.read(project), "mfcc0", "dnn")
+    assert found.p_groups < 0.001 and found.ways == 10_000 and found.gain >= 0
+    done = leveret(project, "compare", "-e", "mfcc0", "-e", "dnn")
+    assert done.returncode == 0 and "Bayesian signed-rank test" in done.stdout, done.stderr
+    # Answers of an earlier result are none.
+    _answer(project, record, ids, answers, "0" * 16)
+    (found,), _ = duel(Project.read(project), "mfcc0", "dnn")
+    assert found.p_groups is None and found.p_folds is not None
+
+
+def _answer(root: Path, record: RunRecord, ids: list[str], answers: list, key: str) -> None:
+    """The file of a run's answers, in which every clip is of class 0."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {
+        "level": ["file"] * len(ids), "fold": [i % 5 for i in range(len(ids))], "draw": [0] * len(ids), "clip": ids,
+        "frame": [0] * len(ids), "target": [0] * len(ids), "answer": answers,
+    }  # fmt: skip
+    path = record_path(root / "results" / "predictions", *record.identity).with_suffix(".parquet")
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns).replace_schema_metadata({b"leveret": json.dumps({"key": key}).encode()}), path)
+
+
+@pytest.mark.parametrize(("names", "said"), [(["mfcc0", "mfcc0"], "give two"), (["mfcc0", "nothing"], "nothing")])
+def test_what_cannot_be_compared_is_one_line(project, names, said):
+    done = leveret(project, "compare", *(word for name in names for word in ("-e", name)))
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_a_planted_regression_fails_and_noise_does_not(project):

@@ -22,7 +22,7 @@ METRICS: dict[str, tuple[str, ...]] = {
 RETRIEVAL = ("map_at_10", "map_at_5", "map_at_100", "precision_at_1")
 
 # Where a task names no probe.
-PROBES = {"verification": "cosine"}
+PROBES = {"regression": "ridge", "verification": "cosine"}
 
 # A single file has no frames to be scored beside it where frames are what is answered, or vectors are compared.
 WITH_FRAMES = ("multiclass", "multilabel")

@@ -1,6 +1,6 @@
 """The YAML of a task: a question about a dataset, and how its answers are scored."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -35,6 +35,31 @@ class ReferenceConfig(Schema):
     system: str | None = None
     verified: bool = True
     values: dict[str, float] = Field(default_factory=dict, description="more of the paper's numbers, by system")
+
+
+class SmoothingConfig(Schema):
+    """From posteriors of frames to events; of all combinations the best on the validation part is taken."""
+
+    threshold: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default_factory=lambda: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+        description="a class is on where its posterior is above",
+    )
+    median_s: list[Annotated[float, Field(ge=0)]] = Field(
+        default_factory=lambda: [0.0, 0.25, 0.5, 1.0], description="width of the median filter over what is on"
+    )
+    viterbi: list[Annotated[float, Field(ge=0)]] = Field(
+        default_factory=lambda: [1.0, 3.0, 10.0, 30.0],
+        description="cost of a change between on and off, in nats; the best path instead of threshold and filter",
+    )
+    shortest_s: list[Annotated[float, Field(ge=0)]] = Field(
+        default_factory=lambda: [0.0, 0.125, 0.25], min_length=1, description="shorter events are dropped"
+    )
+
+    @model_validator(mode="after")
+    def _any(self) -> "SmoothingConfig":
+        if not self.viterbi and not (self.threshold and self.median_s):
+            raise ValueError("give `threshold` and `median_s`, or `viterbi`")
+        return self
 
 
 class SmokeConfig(Schema):
@@ -72,6 +97,7 @@ class TaskConfig(Schema):
     trials: str | None = Field(
         None, description="verification: a file below the dataset's folder, a line `0|1 id id`; all pairs by default"
     )
+    smoothing: SmoothingConfig | None = Field(None, description="events: how frames become events")
     balance: Literal["none", "downsample", "downsample_all", "class_weight"] = Field(
         "none", description="downsample: the training part; downsample_all: the whole set, before it is divided"
     )
@@ -108,6 +134,8 @@ class TaskConfig(Schema):
         if isinstance(data.get("probe"), str) and "probes" not in data:
             data["probes"] = [data.pop("probe")]
         kind = data.get("kind", "multiclass")
+        if kind == "events":
+            data.setdefault("smoothing", {})
         if kind in kinds.METRICS:
             data.setdefault("probes", [kinds.PROBES.get(kind, "logistic")])
             if "metrics" not in data and isinstance(data["probes"], list):
@@ -159,6 +187,7 @@ class TaskConfig(Schema):
             ("sources", bool(self.sources), ("separation",)),
             ("classes", self.classes is not None, kinds.WITH_CLASSES),
             ("trials", self.trials is not None, ("verification",)),
+            ("smoothing", self.smoothing is not None, ("events",)),
             ("levels", "frame" in self.levels, kinds.WITH_FRAMES),
         ):
             if is_given and kind not in fitting:

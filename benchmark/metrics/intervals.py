@@ -49,15 +49,46 @@ def bootstrap_interval(
         Lower and upper end; None where the draws say nothing: fewer than two groups, or every draw has the same score.
     """
     truth, posterior = np.asarray(truth), np.asarray(posterior)
-    names, number = np.unique(np.asarray(group), return_inverse=True)
-    groups, clips = len(names), len(number)
-    if groups < 2:
-        return None
-    folds, place = np.unique(np.asarray(fold), return_inverse=True)
-    parts = [np.flatnonzero(place == f) for f in range(len(folds))]
+    number, parts = _numbered(group, fold)
     scorers, is_slow = _scorers(metric, truth, posterior, parts, number)
     if is_slow:
-        draws = min(draws, max(_FEWEST, _CLIPS // clips))
+        draws = min(draws, max(_FEWEST, _CLIPS // max(len(number), 1)))
+    return _interval(scorers, number, parts, seed, draws, coverage)
+
+
+def counts_interval(
+    counts: np.ndarray,
+    score: Callable[[np.ndarray], np.ndarray],
+    fold: np.ndarray,
+    group: Sequence[str],
+    seed: int = 0,
+    draws: int = 1000,
+    coverage: float = 0.95,
+) -> tuple[float, float] | None:
+    """`bootstrap_interval` of a metric that is a function of sums over clips, such as those of events.
+
+    Args:
+        counts: (n, Q) of each test clip.
+        score: sums (..., Q) to scores (...).
+    """
+    number, parts = _numbered(group, fold)
+    scorers = [_summed(counts[part], score, number[part]) for part in parts]
+    return _interval(scorers, number, parts, seed, draws, coverage)
+
+
+def _numbered(group: Sequence[str], fold: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The number of each clip's group (n,), and the clips of each fold."""
+    number = np.unique(np.asarray(group), return_inverse=True)[1]
+    folds, place = np.unique(np.asarray(fold), return_inverse=True)
+    return number, [np.flatnonzero(place == f) for f in range(len(folds))]
+
+
+def _interval(
+    scorers: Sequence[Scorer], number: np.ndarray, parts: Sequence[np.ndarray], seed: int, draws: int, coverage: float
+) -> tuple[float, float] | None:
+    groups, clips = int(number.max(initial=-1)) + 1, len(number)
+    if groups < 2:
+        return None
     sizes = np.stack([np.bincount(number[part], minlength=groups) / len(part) for part in parts], axis=1)
     rng = np.random.default_rng(seed)
     step = max(1, _BLOCK // max(groups, clips))
@@ -93,11 +124,14 @@ def _scorers(
 
 
 def _additive(metric: str, truth: np.ndarray, posterior: np.ndarray, number: np.ndarray) -> Scorer:
-    counts = ADDITIVE[metric].counts(truth, posterior)
+    return _summed(ADDITIVE[metric].counts(truth, posterior), ADDITIVE[metric].score, number)
+
+
+def _summed(counts: np.ndarray, score: Callable[[np.ndarray], np.ndarray], number: np.ndarray) -> Scorer:
     here, place = np.unique(number, return_inverse=True)
     sums = np.zeros((len(here), counts.shape[1]))
     np.add.at(sums, place, counts)
-    return lambda weights: ADDITIVE[metric].score(weights[:, here] @ sums)
+    return lambda weights: score(weights[:, here] @ sums)
 
 
 def _any(metric: str, truth: np.ndarray, posterior: np.ndarray, number: np.ndarray) -> Scorer:

@@ -29,9 +29,9 @@ PAIRS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], float], float]] = {
 LISTS = {"map_at_10": 10, "map_at_5": 5, "map_at_100": 100, "precision_at_1": 1}
 
 
-def score_lists(metric: str, labels: np.ndarray, similarity: np.ndarray) -> float:
+def score_lists(metric: str, labels: np.ndarray, lists: np.ndarray) -> float:
     """A score of ranked lists, see `benchmark.metrics.retrieval`."""
-    return map_at_k(labels, similarity, LISTS[metric])
+    return map_at_k(labels, lists, LISTS[metric])
 
 
 def higher_is_better(metric: str) -> bool:

@@ -2,40 +2,53 @@
 
 import numpy as np
 
+_BLOCK = 1024
 
-def precisions(labels: np.ndarray, similarity: np.ndarray, k: int) -> np.ndarray:
+
+def precisions(labels: np.ndarray, lists: np.ndarray, k: int) -> np.ndarray:
     """Average precision at k of each query, (n,); NaN where no other clip is of its class.
 
     The sum of the precisions at the ranks (up to k) of relevant clips, over the lesser of k and the number of relevant
-    clips, so that a perfect list has 1 at every k. Of equally similar clips the first comes first.
+    clips, so that a perfect list has 1 at every k.
 
     Args:
         labels: (n,) classes.
-        similarity: (n, n), higher is nearer; a clip is not in its own list.
-        k: length of the lists; longer than n - 1 means all.
+        lists: (n, m) other clips in the order of their nearness, m at least k or n - 1.
+        k: rank at which lists end.
     """
-    n = len(labels)
-    if n < 2:
-        return np.full(n, np.nan)
-    similarity = np.array(similarity, dtype=np.float64)
-    np.fill_diagonal(similarity, -np.inf)
-    order = np.argsort(-similarity, axis=1, kind="stable")[:, : min(k, n - 1)]
-    relevant = labels[order] == labels[:, None]
-    found = np.cumsum(relevant, axis=1) / np.arange(1, order.shape[1] + 1)
-    others = (labels[:, None] == labels).sum(1) - 1
+    relevant = labels[lists[:, :k]] == labels[:, None]
+    found = np.cumsum(relevant, axis=1) / np.arange(1, relevant.shape[1] + 1)
+    _, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    others = counts[place] - 1
     gain = (found * relevant).sum(1)
-    return np.divide(gain, np.minimum(others, k), out=np.full(n, np.nan), where=others > 0)
+    return np.divide(gain, np.minimum(others, k), out=np.full(len(labels), np.nan), where=others > 0)
 
 
-def map_at_k(labels: np.ndarray, similarity: np.ndarray, k: int) -> float:
+def map_at_k(labels: np.ndarray, lists: np.ndarray, k: int) -> float:
     """Mean of `precisions` over the queries that have anything to find; NaN where none has."""
-    each = precisions(labels, similarity, k)
+    each = precisions(labels, lists, k)
     return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
+
+
+def ranked(vectors: np.ndarray, k: int) -> np.ndarray:
+    """The `k` nearest others of each of n vectors of length one, by their product: (n, min(k, n - 1)) int64.
+
+    Of equally near ones the first comes first.
+    """
+    n = len(vectors)
+    lists = np.empty((n, min(k, n - 1)), dtype=np.int64)
+    for start in range(0, n, _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, n))
+        similarity = vectors[rows] @ vectors.T
+        similarity[np.arange(len(rows)), rows] = -np.inf
+        lists[rows] = np.argsort(-similarity, axis=1, kind="stable")[:, : lists.shape[1]]
+    return lists
 
 
 def chance_at_k(labels: np.ndarray, k: int) -> float:
     """Expected `map_at_k` of lists in random order."""
-    others, n = (labels[:, None] == labels).sum(1) - 1.0, len(labels) - 1
+    _, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    others, n = counts[place] - 1.0, len(labels) - 1
     others = others[others > 0]
     if not len(others):
         return float("nan")

@@ -285,6 +285,8 @@ def _steps(
         values = net.forward(x, masks)
         if truth.ndim == 2:
             delta = torch.sigmoid(values[-1]).sub_(targets[step]).div_(targets.shape[-1]).mul_(mass[step])
+            # A label that nobody knows pulls nowhere.
+            delta.mul_(targets[step] >= 0)
         else:
             delta = torch.softmax(values[-1], 2).mul_(mass[step])
             delta.scatter_add_(2, targets[step][..., None], -mass[step])

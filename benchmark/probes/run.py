@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from benchmark.config.schema_probe import ProbeSettings
-from benchmark.metrics.classification import METRICS, confusion_matrix, predict
+from benchmark.metrics.classification import confusion_matrix, predict
 from benchmark.metrics.folds import Split, downsample
+from benchmark.metrics.registry import METRICS
 from benchmark.probes.control import Null, Shuffle, null_accuracy, shuffle
 from benchmark.probes.data import FrameTable
 from benchmark.probes.registry import Fit, Question, default_settings, solver
@@ -18,6 +19,7 @@ _ROWS = 65536
 
 Balance = Literal["none", "downsample", "class_weight"]
 Level = Literal["file", "frame"]
+Kind = Literal["multiclass", "multilabel", "regression"]
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,21 @@ class ProbeResult:
         scores: level -> metric -> score of each fold, on its test part.
         confusion: level -> (C, C) int64, true by predicted class, summed over folds (multiclass).
         folds: Sizes and choices of each fold.
-        predictions: Posteriors of test clips.
+        predictions: Posteriors of test clips, of several draws the mean; None where answers are no posteriors.
         null: level -> accuracy that the control is expected to reach (only of shuffled labels, multiclass).
+        answers: level -> of each fold the clip (m,) of each item and its answer, (m, C) or (D, m, C) of D draws.
     """
 
     scores: dict[str, dict[str, list[float]]]
     confusion: dict[str, np.ndarray]
     folds: list[FoldReport]
-    predictions: Predictions
+    predictions: Predictions | None
     null: dict[str, Null] = field(default_factory=dict)
+    answers: dict[str, list[tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class _Items:
+class Items:
     """What is classified: frames or clip vectors, with the clip of each, sorted by clip."""
 
     features: torch.Tensor
@@ -74,6 +78,10 @@ class _Items:
     def of(self, clips: np.ndarray) -> np.ndarray:
         """Find the items of some clips, as sorted int64 indices."""
         return np.flatnonzero(np.isin(self.clip, clips))
+
+    def split(self, split: Split) -> Split:
+        """The split of clips as one of items."""
+        return Split(self.of(split.train), self.of(split.valid), self.of(split.test))
 
 
 def run_probe(
@@ -85,7 +93,9 @@ def run_probe(
     levels: Sequence[Level] = ("file",),
     metrics: Sequence[str] = ("accuracy",),
     *,
+    kind: Kind | None = None,
     n_classes: int | None = None,
+    values: np.ndarray | None = None,
     groups: Sequence[str] | None = None,
     ids: Sequence[str] | None = None,
     seed: int = 0,
@@ -102,13 +112,16 @@ def run_probe(
 
     Args:
         table: Features.
-        labels: (n_clips,) int classes, or (n_clips, C) of 0 and 1 (multilabel).
+        labels: (n_clips,) int classes; (n_clips, C) of 0, 1, and -1 where unknown (multilabel); (n_clips,) float64
+            (regression).
         splits: Folds over clips.
         probe: Name of a solver or protocol.
         settings: Its settings; the solver's defaults if None.
         levels: What is scored.
         metrics: Names in `METRICS`; the first is the primary one.
+        kind: What the labels are; multilabel or multiclass by their shape.
         n_classes: C; the largest label + 1 by default.
+        values: (C,) the number that each class stands for, for metrics of numbers.
         groups: n_clips groups, for the control.
         ids: n_clips ids, on which random down-sampling depends; the clip's number by default.
         seed: Of everything random.
@@ -120,39 +133,97 @@ def run_probe(
         ValueError: Arguments do not fit together, or features are not finite.
     """
     labels = np.asarray(labels)
-    multilabel = labels.ndim == 2
-    kind = "multilabel" if multilabel else "multiclass"
+    kind = kind or ("multilabel" if labels.ndim == 2 else "multiclass")
     if len(labels) != table.n_clips:
         raise ValueError(f"{len(labels)} labels for {table.n_clips} clips")
     for name in metrics:
         if name not in METRICS or kind not in METRICS[name].kinds:
             raise ValueError(f"{name!r} is not a metric of {kind} tasks")
-    n_classes = labels.shape[1] if multilabel else n_classes or int(labels.max()) + 1
-    if not multilabel and n_classes < 2:
-        raise ValueError("a probe needs two classes or more")
+    if kind == "multiclass":
+        n_classes = n_classes or int(labels.max()) + 1
+        if n_classes < 2:
+            raise ValueError("a probe needs two classes or more")
+    else:
+        n_classes = labels.shape[1] if kind == "multilabel" else 1
+    shuffled = shuffle(labels, splits, groups, seed) if shuffle_labels else None
+    labels = labels if shuffled is None else shuffled.labels
+    splits = _balance(labels, splits, ids or range(len(labels)), seed, balance)
+    scorer = Scorer(kind, values)
+    items, posteriors, reports = answer(
+        table, labels, splits, probe, settings, "frame" in levels, metrics[0], scorer, n_classes, seed, balance, device
+    )
+    return _score(posteriors, items, splits, labels, levels, metrics, n_classes, reports, shuffled, scorer)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """How answers are compared with the truth.
+
+    Attributes:
+        kind: Of the labels.
+        values: The number that each class stands for, or None.
+    """
+
+    kind: Kind
+    values: np.ndarray | None = None
+
+    def score(self, metric: str, truth: np.ndarray, posterior: np.ndarray) -> float:
+        """Score answers (m, C), or the mean score of D draws (D, m, C)."""
+        if posterior.ndim == 3:
+            return float(np.mean([self.score(metric, truth, draw) for draw in posterior]))
+        return METRICS[metric].function(*self.seen_by(metric, truth, posterior))
+
+    def seen_by(self, metric: str, truth: np.ndarray, posterior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Truth and answers as a metric takes them: classes as they are, or the numbers that they stand for."""
+        if self.kind == "regression":
+            return truth, posterior[..., 0].astype(np.float64)
+        if self.kind == "multiclass" and "regression" in METRICS[metric].kinds:
+            if self.values is None:
+                raise ValueError(f"{metric} needs classes that stand for numbers")
+            return self.values[truth], self.values[predict(posterior)]
+        return truth, posterior
+
+
+def answer(
+    table: FrameTable,
+    labels: np.ndarray,
+    splits: Sequence[Split],
+    probe: str,
+    settings: ProbeSettings | None,
+    of_frames: bool,
+    metric: str,
+    scorer: Scorer,
+    n_classes: int,
+    seed: int,
+    balance: Balance = "none",
+    device: str = "cpu",
+) -> tuple["Items", list[np.ndarray], list[FoldReport]]:
+    """Train a probe on every fold, choose on validation by `metric`, and answer the test items.
+
+    Returns:
+        The items; of each fold the answers (m, C), or (D, m, C) of D draws, of its test items; a report a fold.
+    """
     solve, defaults = solver(probe), default_settings(probe)
     settings = settings or defaults
     if not isinstance(settings, type(defaults)):
         raise ValueError(f"{type(settings).__name__} are not the settings of probe {probe!r}")
-    shuffled = shuffle(labels, splits, groups, seed) if shuffle_labels else None
-    labels = labels if shuffled is None else shuffled.labels
-    splits = _balance(labels, splits, ids or range(len(labels)), seed, balance)
     settings = settings.model_copy(update={"class_weight": settings.class_weight or balance == "class_weight"})
-
-    use_frames = table.has_frames and (settings.of_frames or "frame" in levels or table.vectors is None)
-    if "frame" in levels and not use_frames:
+    use_frames = table.has_frames and (settings.of_frames or of_frames or table.vectors is None)
+    if of_frames and not use_frames:
         raise ValueError("frames cannot be scored: the table has none")
     items = _items(table, splits, use_frames, settings.max_frames_per_clip, device)
-    item_labels = labels[items.clip]
-    item_splits = [Split(*(items.of(part) for part in (s.train, s.valid, s.test))) for s in splits]
-    score = _selection(metrics[0], item_labels, item_splits)
-    fit = solve(items.features, Question(kind, item_labels, item_splits, n_classes, score, items.clip, seed), settings)
+    item_labels, item_splits = labels[items.clip], [items.split(split) for split in splits]
+    question = Question(
+        scorer.kind, item_labels, item_splits, n_classes, selection(metric, item_labels, item_splits, scorer),
+        items.clip, seed,
+    )  # fmt: skip
+    fit = solve(items.features, question, settings)
     posteriors = [_answer(fit, fold, items.features, split.test) for fold, split in enumerate(item_splits)]
     reports = [
         FoldReport(len(split.train), len(split.valid), len(split.test), choice)
         for split, choice in zip(splits, fit.choices(), strict=True)
     ]
-    return _score(posteriors, items, item_splits, splits, labels, levels, metrics, n_classes, reports, shuffled)
+    return items, posteriors, reports
 
 
 def _answer(fit: Fit, fold: int, features: torch.Tensor, rows: np.ndarray) -> np.ndarray:
@@ -171,20 +242,20 @@ def _balance(labels: np.ndarray, splits: Sequence[Split], ids: Sequence, seed: i
     return [replace(split, train=downsample(labels, ids, seed, split.train)) for split in splits]
 
 
-def _items(table: FrameTable, splits: Sequence[Split], use_frames: bool, max_frames: int | None, device: str) -> _Items:
+def _items(table: FrameTable, splits: Sequence[Split], use_frames: bool, max_frames: int | None, device: str) -> Items:
     used = np.unique(np.concatenate([part for split in splits for part in (split.train, split.valid, split.test)]))
     if not use_frames:
-        return _Items(table.clip_vectors(used).to(device), used)
+        return Items(table.clip_vectors(used).to(device), used)
     rows, position = table.rows(used, max_frames)
-    return _Items(table.frames(rows).to(device), used[position])
+    return Items(table.frames(rows).to(device), used[position])
 
 
-def _selection(metric: str, labels: np.ndarray, splits: Sequence[Split]):
+def selection(metric: str, labels: np.ndarray, splits: Sequence[Split], scorer: Scorer):
     """Score the validation items of a fold by a metric, the higher the better."""
     sign = 1.0 if METRICS[metric].higher_is_better else -1.0
 
     def score(fold: int, posterior: np.ndarray) -> float:
-        value = METRICS[metric].function(labels[splits[fold].valid], posterior)
+        value = scorer.score(metric, labels[splits[fold].valid], posterior)
         return sign * value if np.isfinite(value) else -np.inf
 
     return score
@@ -196,22 +267,25 @@ def _by_clip(posterior: np.ndarray, clip: np.ndarray) -> tuple[np.ndarray, np.nd
     return clips, np.add.reduceat(posterior, first, axis=-2) / counts[:, None]
 
 
-def _mean_over_draws(name: str, truth: np.ndarray, posterior: np.ndarray) -> float:
-    """Score posteriors (m, C), or (D, m, C) of several draws of the training part."""
-    draws = posterior if posterior.ndim == 3 else posterior[None]
-    return float(np.mean([METRICS[name].function(truth, draw) for draw in draws]))
-
-
 def _answers(clip: np.ndarray, posterior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Predicted classes and clips of all items, one draw after another."""
     predicted = predict(posterior.reshape(-1, posterior.shape[-1]))
     return predicted, np.tile(clip, len(predicted) // len(clip))
 
 
+def by_fold(items: Items, splits: Sequence[Split], posteriors: Sequence[np.ndarray], level: str) -> list:
+    """Clip (m,) and answer (..., m, C) of the test items of each fold, of files the mean over frames.
+
+    Answers are rounded to float32, as they are kept: whoever scores those that are kept finds the same.
+    """
+    frames = [(items.clip[items.of(split.test)], given) for split, given in zip(splits, posteriors, strict=True)]
+    answers = frames if level == "frame" else [_by_clip(posterior, clip) for clip, posterior in frames]
+    return [(clip, posterior.astype(np.float32)) for clip, posterior in answers]
+
+
 def _score(
     posteriors: Sequence[np.ndarray],
-    items: _Items,
-    item_splits: Sequence[Split],
+    items: Items,
     splits: Sequence[Split],
     labels: np.ndarray,
     levels: Sequence[Level],
@@ -219,23 +293,29 @@ def _score(
     n_classes: int,
     reports: list[FoldReport],
     shuffled: Shuffle | None,
+    scorer: Scorer,
 ) -> ProbeResult:
-    frames = [(items.clip[split.test], posterior) for split, posterior in zip(item_splits, posteriors, strict=True)]
-    files = [_by_clip(posterior, clip) for clip, posterior in frames]
+    answers = {level: by_fold(items, splits, posteriors, level) for level in dict.fromkeys(["file", *levels])}
     scores, confusion, null = {}, {}, {}
     for level in levels:
-        answers = files if level == "file" else frames
         scores[level] = {
-            name: [_mean_over_draws(name, labels[clip], posterior) for clip, posterior in answers] for name in metrics
+            name: [scorer.score(name, labels[clip], posterior) for clip, posterior in answers[level]]
+            for name in metrics
         }
-        if labels.ndim == 1:
-            predicted = [_answers(clip, posterior) for clip, posterior in answers]
+        if scorer.kind == "multiclass":
+            predicted = [_answers(clip, posterior) for clip, posterior in answers[level]]
             confusion[level] = sum(confusion_matrix(labels[clip], p, n_classes) for p, clip in predicted)
             if shuffled is not None:
                 null[level] = null_accuracy(shuffled, splits, predicted)
-    predictions = Predictions(
-        clip=np.concatenate([clip for clip, _ in files]),
-        fold=np.repeat(np.arange(len(files)), [len(clip) for clip, _ in files]),
-        posterior=np.concatenate([p.mean(0) if p.ndim == 3 else p for _, p in files]),
+    return ProbeResult(
+        scores, confusion, reports, predictions_of(answers["file"]), null, {level: answers[level] for level in levels}
     )
-    return ProbeResult(scores, confusion, reports, predictions, null)
+
+
+def predictions_of(answers: Sequence[tuple[np.ndarray, np.ndarray]]) -> Predictions:
+    """Answers of all folds in one piece."""
+    return Predictions(
+        clip=np.concatenate([clip for clip, _ in answers]),
+        fold=np.repeat(np.arange(len(answers)), [len(clip) for clip, _ in answers]),
+        posterior=np.concatenate([p.mean(0) if p.ndim == 3 else p for _, p in answers]),
+    )

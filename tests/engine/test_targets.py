@@ -206,13 +206,14 @@ def test_what_does_not_fit_a_kind_is_one_line(fields, mend):
 def test_each_kind_has_its_metric_and_probe():
     found = {
         kind: (made.metrics, made.probes)
-        for kind in ("multiclass", "multilabel", "events", "verification")
+        for kind in ("multiclass", "multilabel", "events", "regression", "verification")
         for made in [task(kind=kind)]
     }
     assert found == {
         "multiclass": (["accuracy"], ["logistic"]),
         "multilabel": (["map"], ["logistic"]),
         "events": (["onset_f_200ms"], ["logistic"]),
+        "regression": (["r2"], ["ridge"]),
         "verification": (["eer"], ["cosine"]),
     }
     assert task(probes=["cosine"]).metrics == ["map_at_10"]

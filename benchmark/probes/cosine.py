@@ -1,0 +1,137 @@
+"""Vectors compared by the cosine of their angle: pairs of clips (verification), or lists of the nearest (retrieval)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.config.schema_probe import CosineSettings
+from benchmark.metrics.folds import Split
+from benchmark.metrics.registry import LISTS, PAIRS, score_lists
+from benchmark.metrics.retrieval import ranked
+from benchmark.probes.control import shuffle
+from benchmark.probes.run import FoldReport, ProbeResult
+from benchmark.probes.whitening import fit_whitening
+
+# Of more pairs so many are drawn: 11 million of VoxCeleb1's test part would say no more.
+_MOST_PAIRS = 2_000_000
+_LISTED = max(LISTS.values())
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The comparisons of the test part of a fold.
+
+    Attributes:
+        clip: (m,) int64, the first clip of each pair, or the clip that asks.
+        other: (m,) the second clip of each pair, or (m, k) the nearest others.
+        same: (m,) bool, of pairs; None for lists.
+        score: (m,) float32 cosine, of pairs; None for lists.
+    """
+
+    clip: np.ndarray
+    other: np.ndarray
+    same: np.ndarray | None = None
+    score: np.ndarray | None = None
+
+
+def run_comparison(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    splits: Sequence[Split],
+    settings: CosineSettings,
+    metrics: Sequence[str],
+    trials: np.ndarray | None = None,
+    *,
+    seed: int = 0,
+    shuffle_labels: bool = False,
+) -> tuple[ProbeResult, list[Compared]]:
+    """Compare the clips of each test part; what vectors are whitened by is chosen on the validation part.
+
+    Args:
+        vectors: (n, F) clip vectors.
+        labels: (n,) int identities or classes.
+        splits: Folds over clips.
+        settings: What may be chosen.
+        metrics: Names of pairs, or of lists; the first is the primary one.
+        trials: (t, 3) int64 same or not, and two clips; those in a test part are its pairs. All pairs by default.
+        seed: Of the pairs that are drawn where there are too many.
+        shuffle_labels: Run the control: clips change their labels.
+
+    Raises:
+        ValueError: No trial lies in a test part.
+    """
+    if shuffle_labels:
+        labels = shuffle(labels, splits, None, seed).labels
+    scores: dict[str, list[float]] = {name: [] for name in metrics}
+    reports, found = [], []
+    for fold, split in enumerate(splits):
+        tried = [
+            (_score(metrics[0], labels, compared, split.valid), -place, how, transform)
+            for place, how in enumerate(settings.whitening)
+            for transform in [fit_whitening(vectors[split.train], labels[split.train], how)]
+            for compared in [_compare(metrics[0], transform, vectors, labels, split.valid, None, seed)]
+        ]
+        # Lower is better of pairs, higher of lists; of equals the first.
+        sign = -1.0 if metrics[0] in PAIRS else 1.0
+        value, _, how, transform = max(tried, key=lambda t: (sign * t[0] if np.isfinite(t[0]) else -np.inf, t[1]))
+        compared = _compare(metrics[0], transform, vectors, labels, split.test, trials, seed)
+        if not len(compared.clip):
+            raise ValueError(f"fold {fold}: no trial has both clips in the test part")
+        for name in metrics:
+            scores[name].append(_score(name, labels, compared, split.test))
+        chosen = {"whitening": how, "valid": value if np.isfinite(value) else None}
+        reports.append(FoldReport(len(split.train), len(split.valid), len(split.test), chosen))
+        found.append(compared)
+    return ProbeResult({"file": scores}, {}, reports, None), found
+
+
+def _compare(
+    metric: str,
+    transform,
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    part: np.ndarray,
+    trials: np.ndarray | None,
+    seed: int,
+) -> Compared:
+    mapped = transform(vectors[part])
+    if metric in LISTS:
+        return Compared(part, part[ranked(mapped, _LISTED)])
+    if trials is None:
+        first, second = _pairs(len(part), seed)
+    else:
+        place = np.full(len(labels), -1, np.int64)
+        place[part] = np.arange(len(part))
+        first, second = place[trials[:, 1]], place[trials[:, 2]]
+        here = (first >= 0) & (second >= 0)
+        first, second = first[here], second[here]
+    score = np.concatenate(
+        [np.zeros(0)]
+        + [
+            np.einsum("ij,ij->i", mapped[first[rows : rows + _ROWS]], mapped[second[rows : rows + _ROWS]])
+            for rows in range(0, len(first), _ROWS)
+        ]
+    ).astype(np.float32)
+    return Compared(part[first], part[second], labels[part[first]] == labels[part[second]], score)
+
+
+_ROWS = 8192
+
+
+def _pairs(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs of n, or so many drawn at random."""
+    if n * (n - 1) // 2 <= _MOST_PAIRS:
+        return np.triu_indices(n, 1)
+    rng = np.random.default_rng([seed, n])
+    first, second = rng.integers(0, n, (2, _MOST_PAIRS))
+    other = first != second
+    return first[other], second[other]
+
+
+def _score(metric: str, labels: np.ndarray, compared: Compared, part: np.ndarray) -> float:
+    if metric in PAIRS:
+        return PAIRS[metric][0](compared.same, compared.score)
+    place = np.zeros(len(labels), np.int64)
+    place[part] = np.arange(len(part))
+    return score_lists(metric, labels[part], place[compared.other])

@@ -13,6 +13,7 @@ import torch
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.registry import build_trainable
 from benchmark.engine.items import TaskItems
+from benchmark.engine.keep import keep_run
 from benchmark.engine.network_inputs import NetworkInputs, network_inputs
 from benchmark.errors import ClipError
 from benchmark.metrics.classification import METRICS, confusion_matrix, majority_rate, predict
@@ -22,7 +23,7 @@ from benchmark.metrics.registry import chance_level
 from benchmark.metrics.summary import summarise
 from benchmark.probes.control import shuffle
 from benchmark.probes.weights import class_weights
-from benchmark.report.records import RunRecord, write_record
+from benchmark.report.predictions import answers_table
 from benchmark.training.settings import TrainSettings
 from benchmark.training.transfer import Outcome, transfer
 
@@ -88,9 +89,10 @@ def finetune_job(job: FinetuneJob) -> None:
             f"{job.where}: {len(lost)} of {len(job.items.clips)} clips cannot be read, more than max_lost = "
             f"{job.max_lost:g} allows; mend or remove them (first: {lost[0]['id']}: {lost[0]['reason']})"
         )
+    fields, answers = score_strategy(job, data)
     record = {
         **job.record,
-        **score_strategy(job, data),
+        **fields,
         "clips": {"used": len(job.items.clips) - len(lost), "lost": lost},
         "provenance": {
             "versions": {name: metadata.version(name) for name in _VERSIONED},
@@ -98,11 +100,15 @@ def finetune_job(job: FinetuneJob) -> None:
             "seconds": {"probe": round(perf_counter() - started, 3)},
         },
     }
-    write_record(RunRecord.model_validate(record), job.out)
+    header = {
+        "kind": job.items.kind, "metrics": list(job.metrics), "classes": job.items.classes, "slots": [], "values": None,
+    }  # fmt: skip
+    table = answers_table(job.items.ids, job.items.labels, {level: answers[level] for level in job.levels})
+    keep_run(record, job.out, table, header)
 
 
-def score_strategy(job: FinetuneJob, data: NetworkInputs) -> dict[str, Any]:
-    """The scored fields of the run's record."""
+def score_strategy(job: FinetuneJob, data: NetworkInputs) -> tuple[dict[str, Any], dict[str, Answers]]:
+    """The scored fields of the run's record, and what was answered at each level."""
     here = np.setdiff1d(np.arange(len(job.items.clips)), list(data.lost))
     splits = [Split(*(np.intersect1d(part, here) for part in (s.train, s.valid, s.test))) for s in job.splits]
     labels = job.items.labels
@@ -119,7 +125,7 @@ def score_strategy(job: FinetuneJob, data: NetworkInputs) -> dict[str, Any]:
         others = shuffle(labels, splits, None, job.seed).labels
         shuffled = _scores(job, _answers(data, splits, _trained(job, data, others, splits)[1]), others)
     count = len(job.items.classes)
-    return {
+    fields = {
         "scores": scores,
         "shuffled": shuffled,
         "chance": chance_level(job.metrics[0], labels, splits, count),
@@ -142,6 +148,7 @@ def score_strategy(job: FinetuneJob, data: NetworkInputs) -> dict[str, Any]:
             for split, outcome in zip(balanced, outcomes, strict=True)
         ],
     }
+    return fields, answers
 
 
 def _trained(
@@ -167,13 +174,19 @@ def _trained(
 
 
 def _answers(data: NetworkInputs, splits: list[Split], outcomes: list[Outcome]) -> dict[str, Answers]:
-    """For each level and fold the clips (m,) of what was answered and their posteriors (m, C); of a file the mean."""
+    """For each level and fold the clips (m,) of what was answered and their posteriors (m, C); of a file the mean.
+
+    Posteriors are rounded to float32, as they are kept.
+    """
     frames = [(data.clip[data.rows(s.test)], o.posterior) for s, o in zip(splits, outcomes, strict=True)]
     files = []
     for clip, posterior in frames:
         clips, first, counts = np.unique(clip, return_index=True, return_counts=True)
         files.append((clips, np.add.reduceat(posterior, first, axis=0) / counts[:, None]))
-    return {"frame": frames, "file": files}
+    return {
+        level: [(clip, posterior.astype(np.float32)) for clip, posterior in folds]
+        for level, folds in (("frame", frames), ("file", files))
+    }
 
 
 def _joined(answers: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

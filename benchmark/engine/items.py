@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.clips import STEM, Clip
-from benchmark.engine.targets import Slot, read_targets
+from benchmark.engine.targets import Slot, class_values, read_targets
 from benchmark.engine.trials import read_trials
 from benchmark.errors import UserError
 from benchmark.metrics.folds import downsample
@@ -123,6 +123,11 @@ def task_items(
             raise UserError(f"{where}: the data have no field {name!r}; fields that they have: {known}")
     clips = [clip for clip in clips if _passes(clip, task)]
     targets = read_targets(task, clips, where)
+    if task.kind == "multiclass" and "chroma_accuracy" in task.metrics:
+        try:
+            class_values(targets.classes)
+        except ValueError as error:
+            raise UserError(f"{where}: metrics: chroma_accuracy: {error}; end each with its note by `map`") from None
     clips = [clips[i] for i in targets.kept]
     groups = [_group(clip, task) for clip in clips]
     if task.kind == "verification":

@@ -9,8 +9,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from benchmark.config import kinds
 from benchmark.engine.extract import store_of
 from benchmark.engine.finetune_job import FinetuneJob, finetune_job
+from benchmark.engine.keep import has_answers, keep_run, predictions_folder
 from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.plan import Project
 from benchmark.engine.pool import run_jobs
@@ -20,6 +22,7 @@ from benchmark.engine.splits import task_splits
 from benchmark.engine.strategies import finetune_input
 from benchmark.errors import ClipError, UserError
 from benchmark.report.atomic import remove_leftovers
+from benchmark.report.predictions import predictions_path
 from benchmark.report.records import RunRecord, read_record, record_path, write_record
 from benchmark.store.store import Store
 
@@ -52,17 +55,20 @@ def probe(project: Project) -> Outcome:
     folder = records_folder(project)
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
+    remove_leftovers(predictions_folder(folder))
     plans, failures = plan_runs(project)
     outcome.failures += failures
     jobs: list[ProbeJob] = []
     tuning: list[FinetuneJob] = []
     splits: dict[str, list] = {}
     for plan in plans:
-        path = record_path(folder, plan.task.name, plan.embedding.config.name, plan.strategy, plan.probe)
-        if _is_finished(path, plan):
+        path = record_path(folder, *_identity(plan))
+        answers = predictions_path(predictions_folder(folder), *_identity(plan))
+        if _is_finished(path, plan) and has_answers(answers, plan.key):
             outcome.reused += 1
             continue
         path.unlink(missing_ok=True)
+        answers.unlink(missing_ok=True)
         try:
             if plan.task.name not in splits:
                 splits[plan.task.name] = task_splits(plan.task, plan.items, str(project.catalogue.task_file(plan.task)))
@@ -110,6 +116,10 @@ def _is_finished(path: Path, plan: RunPlan) -> bool:
     return True
 
 
+def _identity(plan: RunPlan) -> tuple[str, str, str, str]:
+    return plan.task.name, plan.embedding.config.name, plan.strategy, plan.probe
+
+
 def shown(plan: RunPlan) -> dict[str, Any]:
     """The fields of a record that are shown and are no part of its key."""
     reference = plan.task.reference
@@ -131,7 +141,7 @@ def _described(plan: RunPlan) -> dict[str, Any]:
         "strategy": plan.strategy,
         "probe": plan.probe,
         "primary": plan.task.metrics[0],
-        "classes": plan.items.classes,
+        "classes": plan.items.classes if plan.task.kind in kinds.WITH_CLASSES else None,
         "key": plan.key,
         "ingredients": dict(plan.ingredients),
     }
@@ -172,7 +182,7 @@ def probe_job(job: ProbeJob) -> None:
     output = score_run(view, job.run)
     clips = {"used": output.used, "lost": [{"id": clip, "reason": why} for clip, why in sorted(output.lost.items())]}
     record = {**job.record, **output.fields, "clips": clips, **_provenance(started)}
-    write_record(RunRecord.model_validate(record), job.out)
+    keep_run(record, job.out, output.answers, output.header)
 
 
 def _provenance(started: float) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
         for embedding in embeddings if "frozen" in strategies_of(project, task) else []:
             if not embedding.config.follows("frozen"):
                 continue
-            for probe in project.params.probe.protocol or task.probes:
+            for probe in _probes(project, task):
                 settings = {**probe_settings(project, probe), "max_frames_per_clip": frames}
                 if embedding.config.scaling is not None and solver_of(probe) == "mlp":
                     settings["scaling"] = embedding.config.scaling
@@ -120,6 +120,12 @@ def probe_settings(project: Project, probe: str) -> dict[str, Any]:
     params = project.params
     settings = protocol_settings(probe) if probe in PROTOCOLS else getattr(params.probe, probe)
     return settings.model_dump(mode="json") | params.active.settings_of(probe)
+
+
+def _probes(project: Project, task: TaskConfig) -> list[str]:
+    """A task's probes; params.yaml's protocol stands in for those that answer with classes."""
+    is_classified = task.kind in ("multiclass", "multilabel", "slots") and task.probes != ["cosine"]
+    return (project.params.probe.protocol if is_classified else []) or task.probes
 
 
 def _max_frames(project: Project, task: TaskConfig) -> int | None:

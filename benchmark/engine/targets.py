@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,18 @@ def read_targets(task: TaskConfig, clips: Sequence[Clip], where: str) -> Targets
         UserError: a value is not what the kind asks for, or a class is missing; opened by `where`, the task's file.
     """
     return _READERS[task.kind](task, clips, where)
+
+
+def class_values(classes: Sequence[str]) -> np.ndarray:
+    """The numbers that the names of classes end with, such as the pitch of `midi-60`: (C,) float64.
+
+    Raises:
+        ValueError: a name does not end with a number.
+    """
+    found = [re.search(r"\d+(\.\d+)?$", name) for name in classes]
+    if None in found:
+        raise ValueError(f"class {classes[found.index(None)]!r} does not end with a number")
+    return np.array([float(match[0]) for match in found])
 
 
 def _one_of_classes(task: TaskConfig, clips: Sequence[Clip], where: str) -> Targets:

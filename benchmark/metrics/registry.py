@@ -4,7 +4,6 @@ A kind's answers differ, so its metrics take different things: posteriors or num
 (`PAIRS`), ranked lists (`LISTS`), events of clips (`benchmark.metrics.events.METRICS`).
 """
 
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -13,7 +12,7 @@ import numpy as np
 from benchmark.metrics import classification, events, regression
 from benchmark.metrics.classification import Metric
 from benchmark.metrics.folds import Split
-from benchmark.metrics.retrieval import chance_at_k, map_at_k
+from benchmark.metrics.retrieval import chance_at_k, precisions
 from benchmark.metrics.verification import eer, min_dcf
 
 METRICS: dict[str, Metric] = {**classification.METRICS, **regression.METRICS}
@@ -29,9 +28,29 @@ PAIRS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], float], float]] = {
 LISTS = {"map_at_10": 10, "map_at_5": 5, "map_at_100": 100, "precision_at_1": 1}
 
 
-def score_lists(metric: str, labels: np.ndarray, lists: np.ndarray) -> float:
-    """A score of ranked lists, see `benchmark.metrics.retrieval`."""
-    return map_at_k(labels, lists, LISTS[metric])
+def query_precisions(metric: str, labels: np.ndarray, clips: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The score of each clip that asks, (m,); NaN where there is nothing to find.
+
+    Args:
+        labels: (n,) classes of all clips.
+        clips: (m,) int64, those that ask and are asked for.
+        others: (m, k) int64, the nearest others of each.
+    """
+    place = np.zeros(len(labels), np.int64)
+    place[clips] = np.arange(len(clips))
+    return precisions(labels[clips], place[others], LISTS[metric])
+
+
+def score_lists(metric: str, labels: np.ndarray, clips: np.ndarray, others: np.ndarray) -> float:
+    """The mean of `query_precisions`; NaN where no clip has anything to find."""
+    each = query_precisions(metric, labels, clips, others)
+    return float(mean_of_counts(np.array([np.nansum(each), np.isfinite(each).sum()])))
+
+
+def mean_of_counts(sums: np.ndarray) -> np.ndarray:
+    """Mean from sums (..., 2) of scores and of their number; NaN of none."""
+    sums = np.asarray(sums, np.float64)
+    return np.divide(sums[..., 0], sums[..., 1], out=np.full(sums.shape[:-1], np.nan), where=sums[..., 1] > 0)
 
 
 def higher_is_better(metric: str) -> bool:
@@ -56,15 +75,3 @@ def chance_level(metric: str, labels: np.ndarray, splits: Sequence[Split], n_cla
     if metric in LISTS:
         return float(np.mean([chance_at_k(labels[split.test], LISTS[metric]) for split in splits]))
     return float(np.mean([METRICS[metric].chance(labels[split.test], n_classes) for split in splits]))
-
-
-def class_values(classes: Sequence[str]) -> np.ndarray:
-    """The numbers that the names of classes end with, such as the pitch of `midi-60`: (C,) float64.
-
-    Raises:
-        ValueError: a name does not end with a number.
-    """
-    found = [re.search(r"\d+(\.\d+)?$", name) for name in classes]
-    if None in found:
-        raise ValueError(f"class {classes[found.index(None)]!r} does not end with a number")
-    return np.array([float(match[0]) for match in found])

@@ -67,7 +67,7 @@ def run_comparison(
     reports, found = [], []
     for fold, split in enumerate(splits):
         tried = [
-            (_score(metrics[0], labels, compared, split.valid), -place, how, transform)
+            (_score(metrics[0], labels, compared), -place, how, transform)
             for place, how in enumerate(settings.whitening)
             for transform in [fit_whitening(vectors[split.train], labels[split.train], how)]
             for compared in [_compare(metrics[0], transform, vectors, labels, split.valid, None, seed)]
@@ -79,7 +79,7 @@ def run_comparison(
         if not len(compared.clip):
             raise ValueError(f"fold {fold}: no trial has both clips in the test part")
         for name in metrics:
-            scores[name].append(_score(name, labels, compared, split.test))
+            scores[name].append(_score(name, labels, compared))
         chosen = {"whitening": how, "valid": value if np.isfinite(value) else None}
         reports.append(FoldReport(len(split.train), len(split.valid), len(split.test), chosen))
         found.append(compared)
@@ -129,9 +129,7 @@ def _pairs(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return first[other], second[other]
 
 
-def _score(metric: str, labels: np.ndarray, compared: Compared, part: np.ndarray) -> float:
+def _score(metric: str, labels: np.ndarray, compared: Compared) -> float:
     if metric in PAIRS:
         return PAIRS[metric][0](compared.same, compared.score)
-    place = np.zeros(len(labels), np.int64)
-    place[part] = np.arange(len(part))
-    return score_lists(metric, labels[part], place[compared.other])
+    return score_lists(metric, labels, compared.clip, compared.other)

@@ -9,10 +9,11 @@ from benchmark.config.schema_probe import ProbeSettings
 from benchmark.config.schema_task import SmoothingConfig
 from benchmark.metrics.events import METRICS, EventClip, EventMetric
 from benchmark.metrics.folds import Split
+from benchmark.metrics.scorer import Scorer
 from benchmark.probes.control import shuffle
 from benchmark.probes.data import FrameTable
 from benchmark.probes.registry import Question, default_settings, solver
-from benchmark.probes.run import FoldReport, ProbeResult, Scorer, selection
+from benchmark.probes.run import FoldReport, ProbeResult, selection
 from benchmark.probes.smoothing import Smoothing, candidates, frame_labels, to_events
 
 

@@ -11,6 +11,7 @@ from benchmark.config.schema_probe import ProbeSettings
 from benchmark.metrics.classification import confusion_matrix, predict
 from benchmark.metrics.folds import Split, downsample
 from benchmark.metrics.registry import METRICS
+from benchmark.metrics.scorer import Scorer
 from benchmark.probes.control import Null, Shuffle, null_accuracy, shuffle
 from benchmark.probes.data import FrameTable
 from benchmark.probes.registry import Fit, Question, default_settings, solver
@@ -153,35 +154,6 @@ def run_probe(
         table, labels, splits, probe, settings, "frame" in levels, metrics[0], scorer, n_classes, seed, balance, device
     )
     return _score(posteriors, items, splits, labels, levels, metrics, n_classes, reports, shuffled, scorer)
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """How answers are compared with the truth.
-
-    Attributes:
-        kind: Of the labels.
-        values: The number that each class stands for, or None.
-    """
-
-    kind: Kind
-    values: np.ndarray | None = None
-
-    def score(self, metric: str, truth: np.ndarray, posterior: np.ndarray) -> float:
-        """Score answers (m, C), or the mean score of D draws (D, m, C)."""
-        if posterior.ndim == 3:
-            return float(np.mean([self.score(metric, truth, draw) for draw in posterior]))
-        return METRICS[metric].function(*self.seen_by(metric, truth, posterior))
-
-    def seen_by(self, metric: str, truth: np.ndarray, posterior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Truth and answers as a metric takes them: classes as they are, or the numbers that they stand for."""
-        if self.kind == "regression":
-            return truth, posterior[..., 0].astype(np.float64)
-        if self.kind == "multiclass" and "regression" in METRICS[metric].kinds:
-            if self.values is None:
-                raise ValueError(f"{metric} needs classes that stand for numbers")
-            return self.values[truth], self.values[predict(posterior)]
-        return truth, posterior
 
 
 def answer(

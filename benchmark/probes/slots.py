@@ -7,9 +7,10 @@ import numpy as np
 from benchmark.config.schema_probe import ProbeSettings
 from benchmark.metrics.folds import Split
 from benchmark.metrics.registry import METRICS
+from benchmark.metrics.scorer import Scorer
 from benchmark.probes.control import shuffle
 from benchmark.probes.data import FrameTable
-from benchmark.probes.run import FoldReport, ProbeResult, Scorer, answer, by_fold, predictions_of
+from benchmark.probes.run import FoldReport, ProbeResult, answer, by_fold, predictions_of
 
 
 def run_slots(

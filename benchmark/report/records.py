@@ -89,11 +89,19 @@ class Reference(_Strict):
     values: dict[str, FiniteFloat] = Field(default_factory=dict)
 
 
+class Null(_Strict):
+    """Accuracy that the control is expected to reach by the answers that it gives, and its standard error."""
+
+    expected: FiniteFloat
+    standard_error: FiniteFloat
+
+
 class RunRecord(_Strict):
     """A task under an embedding, a strategy and a probe.
 
     Scores are by level and metric; `chance` and `majority` are scores of the primary metric without listening;
-    `confusion` has a matrix a level, rows the true class. `key` is the content key, made of `ingredients`.
+    `confusion` has a matrix a level, rows the true class; `per_class` has scores of each class (or slot) alone. `null` is
+    what the control's accuracy is expected to be, exactly. `key` is the content key, made of `ingredients`.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -108,10 +116,12 @@ class RunRecord(_Strict):
     primary: str
     scores: dict[Level, dict[str, Score]]
     shuffled: dict[Level, dict[str, Score]] | None = None
+    null: dict[Level, Null] | None = None
     chance: FiniteFloat | None = None
     majority: FiniteFloat | None = None
     classes: list[str] | None = None
     confusion: dict[Level, list[list[int | FiniteFloat]]] | None = None
+    per_class: dict[Level, dict[str, dict[str, FiniteFloat]]] | None = None
     clips: Clips
     folds: list[Fold] = Field(default_factory=list)
     reference: Reference | None = None

@@ -12,6 +12,7 @@ from benchmark.datasets.clips import Clip
 from benchmark.engine.contents import class_counts, fold_balance
 from benchmark.engine.items import task_items
 from benchmark.engine.splits import task_splits
+from benchmark.engine.targets import class_values
 from benchmark.errors import UserError
 
 
@@ -249,3 +250,15 @@ def test_separation_takes_the_clips_that_have_every_stem_and_divides_them_by_gro
 def test_what_separation_needs(fields, words):
     with pytest.raises(UserError, match=words):
         task(**fields)
+
+
+def test_classes_may_be_pitches():
+    assert class_values(["midi-60", "61", "a4 69.5"]).tolist() == [60, 61, 69.5]
+    with pytest.raises(ValueError, match="'high' does not end with a number"):
+        class_values(["60", "high"])
+
+
+def test_a_metric_of_notes_needs_classes_that_end_with_notes():
+    assert items(["midi-60", "midi-61"], metrics=["accuracy", "chroma_accuracy"]).classes == ["midi-60", "midi-61"]
+    with pytest.raises(UserError, match=r"^t\.yaml: metrics: chroma_accuracy: class 'low' does not end with a number"):
+        items(["low", "60"], metrics=["chroma_accuracy"])

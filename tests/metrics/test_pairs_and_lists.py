@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 from benchmark.config import kinds
 from benchmark.metrics import classification, events, regression, retrieval
 from benchmark.metrics.folds import Split
-from benchmark.metrics.registry import LISTS, METRICS, PAIRS, chance_level, class_values
+from benchmark.metrics.registry import LISTS, METRICS, PAIRS, chance_level
 from benchmark.metrics.retrieval import chance_at_k, map_at_k, ranked
 from benchmark.metrics.verification import eer, min_dcf
 
@@ -137,12 +137,6 @@ def test_pitches_agree_with_mir_eval(seed, items):
 def test_exactly_half_a_semitone_is_wrong():
     assert regression.pitch_accuracy(np.array([60.0, 60.0]), np.array([60.5, 60.25])) == 0.5
     assert regression.chroma_accuracy(np.array([60.0, 60.0]), np.array([47.5, 72.25])) == 0.5
-
-
-def test_classes_may_be_pitches():
-    assert class_values(["midi-60", "61", "a4 69.5"]).tolist() == [60, 61, 69.5]
-    with pytest.raises(ValueError, match="'high' does not end with a number"):
-        class_values(["60", "high"])
 
 
 @pytest.mark.parametrize("name", sorted(regression.METRICS))

@@ -56,7 +56,8 @@ class Smoothing:
             return best_path(posterior, self.viterbi)
         on = posterior > self.threshold
         hop_s = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
-        width = 2 * round(self.median_s / hop_s / 2) + 1
+        # Odd; rounding of times must not decide.
+        width = 2 * int(self.median_s / hop_s / 2 + 1e-6) + 1
         return on if width == 1 else median_filter(on.astype(np.uint8), size=(width, 1), mode="nearest") > 0
 
     def without_short(self, on: np.ndarray, times: np.ndarray) -> np.ndarray:

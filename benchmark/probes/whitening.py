@@ -10,7 +10,7 @@ Whitening = Literal["none", "centre", "pca", "lda"]
 # Directions with less than this part of the largest variance say nothing but rounding.
 _RANK = 1e-6
 # Part of the mean variance that is added to every direction, since few clips know little of most of them.
-_SHRINK = 0.1
+_SHRINK = 0.02
 
 
 def fit_whitening(vectors: np.ndarray, labels: np.ndarray, how: Whitening) -> Callable[[np.ndarray], np.ndarray]:
@@ -50,7 +50,7 @@ def _whiten(rows: np.ndarray, free: int, spread: np.ndarray | None = None) -> np
     basis = basis[singular > np.sqrt(_RANK) * max(singular[0], 1e-30)]
     covariance = (rows @ basis.T).T @ (rows @ basis.T) / free
     values, turn = np.linalg.eigh(covariance)
-    values = values + _SHRINK * max(values.mean(), 1e-30)
+    values = values + _SHRINK * max(values.sum() / max(len(values), 1), 1e-30)
     return basis.T @ (turn / np.sqrt(values))
 
 

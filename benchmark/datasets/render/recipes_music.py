@@ -120,7 +120,7 @@ def _plan_notes(scale: float) -> list[ClipPlan]:
     return [
         ClipPlan(
             f"{family}-{program:03}-{pitch:03}",
-            {"pitch": f"midi-{pitch}", "family": family},
+            {"pitch": f"midi-{pitch}", "family": family, "note": str(pitch)},
             f"preset-{program:03}",
             {"program": program, "pitch": pitch},
         )
@@ -144,5 +144,5 @@ RECIPES = (
         "instrument-phrases", "Phrases of tunes on eleven instruments", ("instrument",), "score", _plan_phrases, _make_phrase,
         Chain(tilt_db=6.0),
     ),
-    Recipe("notes", "Single notes of forty presets", ("pitch", "family"), "preset", _plan_notes, _make_note, Chain()),
+    Recipe("notes", "Single notes of forty presets", ("pitch", "family", "note"), "preset", _plan_notes, _make_note, Chain()),
 )  # fmt: skip

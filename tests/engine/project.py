@@ -56,6 +56,7 @@ def make_project(root: Path, tasks: int = 2, embeddings: int = 2) -> Path:
             "data": {"root": "data"},
             "extract": {"shard_clips": 5},
             "probe": {"logistic": {"C": [0.1, 1.0]}},
+            "training": {},
             "engine": {"workers": 2},
         },
     )

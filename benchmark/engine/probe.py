@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmark.config import kinds
+from benchmark.config.schema_probe import solver_of
 from benchmark.engine.extract import store_of
 from benchmark.engine.finetune_job import FinetuneJob, finetune_job
 from benchmark.engine.keep import has_answers, keep_run, predictions_folder
@@ -26,6 +27,8 @@ from benchmark.report.predictions import predictions_path
 from benchmark.report.records import RunRecord, read_record, record_path, write_record
 from benchmark.store.store import Store
 
+# Solvers that train by gradient.
+_SLOW = ("mlp", "head")
 _VERSIONED = ("numpy", "scikit-learn", "scipy", "torch")
 
 
@@ -81,7 +84,7 @@ def probe(project: Project) -> Outcome:
             if failure not in outcome.failures:
                 outcome.failures.append(failure)
     # The longest runs first, so that no process is left alone with one at the end.
-    jobs.sort(key=lambda job: (job.run.probe != "mlp", "frame" not in job.run.levels, -len(job.run.ids)))
+    jobs.sort(key=lambda job: (solver_of(job.run.probe) not in _SLOW, "frame" not in job.run.levels, -len(job.run.ids)))
     tuning.sort(key=lambda job: (job.strategy == "partial", -(job.config.dim or 0), -len(job.items.clips)))
     total = len(jobs) + len(tuning)
     with tqdm(total=total, unit="run", desc="probe", mininterval=2, disable=not total) as bar:

@@ -11,7 +11,7 @@ import torch
 
 from benchmark.probes.design import FactorDesign, SharedDesign
 
-_MEMORY = 8
+_MEMORY = 5
 _ROWS = 2048
 _TRIALS = 12
 # Nats per row below which a loss is as good as zero.
@@ -77,11 +77,9 @@ def _likelihood(
             p = torch.sigmoid(z)
             value += _dot(torch.nn.functional.softplus(z).addcmul_(y, z, value=-1)[:, 0], w)
         else:
-            top = z.amax(1, keepdim=True)
-            p = torch.sub(z, top).exp_()
-            total = p.sum(1, keepdim=True)
-            p /= total
-            value += _dot(total.log_().add_(top).sub_(z.gather(1, y))[:, 0], w)
+            p = torch.log_softmax(z, 1)
+            value -= _dot(p.gather(1, y)[:, 0], w)
+            p.exp_()
         r = torch.mul(p, w[:, None], out=residual[..., part])
         if classes == 1:
             r.addcmul_(y, w[:, None], value=-1)
@@ -104,7 +102,7 @@ class _Path:
         self.ridge[-1] = problem.bias_penalty
         self.logits = problem.offset[..., None].expand(-1, -1, rows).clone()
         self.mass = problem.weights.sum(1)
-        self.pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.pairs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self.place = torch.zeros(members, dtype=torch.int64, device=device)
         self.used = torch.zeros(members, dtype=torch.int64, device=device)
         zero = torch.zeros(members, dtype=dtype, device=device)
@@ -139,6 +137,16 @@ class _Path:
         hessian = self.strength[:, None, None] * spread[..., None] * spectrum[:, None] + self.ridge
         self.inverse = 1 / hessian.clamp(min=1e-20)
 
+    def remember(self, step: torch.Tensor, change: torch.Tensor) -> None:
+        """Keep a step and the change of the likelihood's gradient along it."""
+        self.pairs = [*self.pairs[1 - _MEMORY :], (step, change, *self._curvature(step, change))]
+
+    def _curvature(self, step: torch.Tensor, change: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The change of the whole gradient at the present penalties, and one over its product with the step."""
+        y = torch.addcmul(step * self.ridge, change, self.strength[:, None, None])
+        curvature = _dot(step, y)
+        return y, torch.where(curvature > 0, 1 / curvature.clamp(min=1e-30), 0.0)
+
     def objective(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute value (M,) and gradient (M, C, P + 1) at the present penalties."""
         penalised = self.x * self.ridge
@@ -146,13 +154,10 @@ class _Path:
         return value, torch.addcmul(penalised, self.gradient, self.strength[:, None, None])
 
     def direction(self, gradient: torch.Tensor) -> torch.Tensor:
-        """Two-loop recursion over the kept pairs; those of earlier penalties are translated to the present one."""
+        """Two-loop recursion over the pairs that were kept at the present penalties."""
         q, kept = gradient.clone(), []
         self.pairs = self.pairs[len(self.pairs) - min(len(self.pairs), int(self.used.max())) :]
-        for step, change in reversed(self.pairs):
-            y = torch.addcmul(step * self.ridge, change, self.strength[:, None, None])
-            curvature = _dot(step, y)
-            rho = torch.where(curvature > 0, 1 / curvature.clamp(min=1e-30), 0.0)
+        for step, _, y, rho in reversed(self.pairs):
             a = rho * _dot(step, q)
             q.addcmul_(y, a[:, None, None], value=-1)
             kept.append((step, y, rho, a))
@@ -218,7 +223,7 @@ class _Path:
         self.problem = self.problem.take(members)
         for name in ("x", "logits", "mass", "place", "used", "value", "gradient", "residual", "strength", "inverse"):
             setattr(self, name, getattr(self, name)[members])
-        self.pairs = [(step[members], change[members]) for step, change in self.pairs]
+        self.pairs = [tuple(tensor[members] for tensor in pair) for pair in self.pairs]
 
 
 def solve_path(
@@ -249,9 +254,9 @@ def solve_path(
             iterations[alive[where].cpu(), state.place[where].cpu()] = state.used[where].cpu()
             state.place[where] += 1
             state.used[where] = 0
-            for step, change in state.pairs:
-                step[where] = 0
-                change[where] = 0
+            for step, change, y, rho in state.pairs:
+                for tensor in (step, change, y, rho):
+                    tensor[where] = 0
             going = state.place < length
             if not going.all():
                 state.take(going)
@@ -264,6 +269,6 @@ def solve_path(
         moved = taken[:, None, None] * direction
         state.x += moved
         before, state.gradient = state.gradient, state._backward(state.residual)
-        state.pairs = [*state.pairs[1 - _MEMORY :], (moved, state.gradient - before)]
+        state.remember(moved, state.gradient - before)
         state.used += 1
         state.used[taken == 0] = max_iter

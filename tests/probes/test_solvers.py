@@ -20,6 +20,7 @@ from benchmark.config.schema_probe import (
     LogisticSettings,
     RidgeSettings,
     SvmSettings,
+    protocol_settings,
 )
 from benchmark.metrics.classification import METRICS
 from benchmark.metrics.folds import Split
@@ -232,15 +233,19 @@ def test_test_labels_change_neither_choice_nor_answers(made, name):
     assert one.scores != two.scores
 
 
-@pytest.mark.parametrize("name", SMALL)
+QUICK = {"kehling": {"hidden": [16], "lr": 1e-2, "max_epochs": 15}, "5-shot-logistic": {"draws": 2}}
+
+
+@pytest.mark.parametrize("name", [*SMALL, "xares-knn", "1-shot", "5-shot-logistic", "kehling"])
 def test_shuffled_labels_score_at_chance(made, name):
     data = made(clips=240, groups=120, gap=2.0, seed=3)
     arguments = {"levels": ("file", "frame"), "groups": data.groups, "seed": 1}
     table = FrameTable(data.frames, data.offsets, data.vectors)
-    real = run_probe(table, data.labels, data.splits, name, SMALL[name], **arguments)
-    control = run_probe(table, data.labels, data.splits, name, SMALL[name], shuffle_labels=True, **arguments)
+    chosen = SMALL[name] if name in SMALL else protocol_settings(name).model_copy(update=QUICK.get(name, {}))
+    real = run_probe(table, data.labels, data.splits, name, chosen, **arguments)
+    control = run_probe(table, data.labels, data.splits, name, chosen, shuffle_labels=True, **arguments)
     score = np.mean(real.scores["file"]["accuracy"])
-    assert score > 0.9
+    assert score > 0.8
     for level in ("file", "frame"):
         assert control.null[level].agrees(np.mean(control.scores[level]["accuracy"]))
     assert not control.null["file"].agrees(score)

@@ -17,7 +17,7 @@ from benchmark.embeddings.weight_sources import home
 
 CATALOGUE = Path(__file__).with_name("costs.json")
 # Whole windows of those that hear up to 30 s at once; OpenL3 is regular within a second, and slow.
-_SECONDS = {"transformers": 30, "passt": 30, "openl3": 1}
+_SECONDS = {"transformers": 30, "openl3": 1}
 _SECONDS_OTHERWISE = 10
 # In float32 on a processor these trade multiplications for other work (Winograd, Fourier); in bfloat16 they do not.
 _PLAIN_IN_BFLOAT16 = ("openl3", "beats", "panns")

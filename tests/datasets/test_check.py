@@ -8,8 +8,11 @@ import pytest
 
 from benchmark.config.load import parse
 from benchmark.config.schema_dataset import DatasetConfig
+from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.check import DatasetReport, check_dataset
 from benchmark.datasets.read import read_dataset
+from benchmark.engine.items import task_items
+from benchmark.engine.splits import task_splits
 from tests.datasets.sounds import tone, write
 
 
@@ -117,6 +120,11 @@ def test_twenty_thousand_clips_take_seconds(tmp_path):
     rows = "".join(f"wav/{i}.wav,{i % 5},{i % 300}\n" for i in range(20_000))
     (tmp_path / "t.csv").write_text("path,label,group\n" + rows)
     start = time.process_time()
-    report = check(tmp_path, csv=str(tmp_path / "t.csv"))
+    table = {"csv": str(tmp_path / "t.csv")}
+    task = parse({"name": "mine", "domain": "environment", "dataset": table}, TaskConfig, "mine.yaml")
+    clips = read_dataset(task.dataset, tmp_path / "data")
+    splits = task_splits(task, task_items(task, clips, "mine.yaml"), "mine.yaml")
+    report = check_dataset(clips, task.dataset, tmp_path / "data")
     assert time.process_time() - start < 20
     assert (report.clips, report.groups, report.duplicates, report.lost) == (20_000, 300, [], {})
+    assert sorted(len(split.test) for split in splits) == pytest.approx([4000] * 5, rel=0.05)

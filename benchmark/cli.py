@@ -296,6 +296,25 @@ def bench_separation(
     print_bench(report, json, markdown)
 
 
+@bench.command("pretrain")
+def bench_pretrain(
+    network: Annotated[list[str], typer.Option(help="Name of a network; may be given again.")] = [],  # noqa: B006
+    strategy: Annotated[
+        list[str], typer.Option(help="frozen, partial, full or scratch; the first three by default.")
+    ] = [],  # noqa: B006
+    clips: Annotated[int, typer.Option(help="Inputs of the made task.")] = 400,
+    epochs: Annotated[int, typer.Option(help="Epochs of every training.")] = 10,
+    clock: Annotated[str, typer.Option(help="wall, or cpu: less disturbed by other work on the machine.")] = "wall",
+    json: Json = False,
+    markdown: Markdown = False,
+) -> None:
+    """Seconds to fine-tune on all folds, beside a plain loop. Example: leveret bench pretrain --network vgg-like-mel"""
+    from benchmark.bench.pretrain import run
+    from benchmark.console import print_bench
+
+    print_bench(run(network, strategy, clips=clips, epochs=epochs, clock=clock), json, markdown)
+
+
 @bench.command("probe")
 def bench_probe(
     rows: Annotated[int, typer.Option(help="Clips of the made table.")] = 2000,

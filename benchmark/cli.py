@@ -23,6 +23,9 @@ Embeddings = Annotated[
     list[str], typer.Option("--embedding", "-e", help="Name or glob of embeddings; may be given several times.")
 ]
 
+Separators = Annotated[
+    list[str], typer.Option("--separator", "-s", help="Name or glob of separators; may be given several times.")
+]
 
 # What is wrong with the machine, not with Leveret.
 _MACHINE = {
@@ -144,11 +147,12 @@ def probe(task: Tasks = [], embedding: Embeddings = []) -> None:  # noqa: B006
 
 
 @app.command()
-def separate() -> None:
-    """Train and score the separators described in separators/."""
+def separate(task: Tasks = [], separator: Separators = []) -> None:  # noqa: B006
+    """Train and score separators. Example: leveret separate -t rendered-two-speakers -s 'deep-*'"""
+    from benchmark.engine.plan import Project
     from benchmark.engine.separate import separate as stage
 
-    _finish("separate", stage(_project()))
+    _finish("separate", stage(Project.read(_State.root, task, (), separator)))
 
 
 @app.command()

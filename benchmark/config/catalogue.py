@@ -1,7 +1,7 @@
-"""All YAML files of a project folder: datasets, tasks and embeddings by name."""
+"""All YAML files of a project folder: datasets, tasks, embeddings and separators by name."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from benchmark.config.load import load, parse
 from benchmark.config.schema_dataset import DatasetConfig
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.config.schema_params import Params
+from benchmark.config.schema_separator import SeparatorConfig
 from benchmark.config.schema_task import TaskConfig
 from benchmark.errors import UserError
 
@@ -26,6 +27,7 @@ class Catalogue:
     datasets: Mapping[str, DatasetConfig]
     tasks: Mapping[str, TaskConfig]
     embeddings: Mapping[str, EmbeddingConfig]
+    separators: Mapping[str, SeparatorConfig] = field(default_factory=dict)
 
     @classmethod
     def read(cls, root: Path) -> "Catalogue":
@@ -54,6 +56,7 @@ class Catalogue:
                 name: _embedding_at(c, root)
                 for name, c in _read_folder(root / "embeddings", EmbeddingConfig, problems).items()
             },
+            _read_folder(root / "separators", SeparatorConfig, problems),
         )
         for task in catalogue.tasks.values():
             where = root / "tasks" / f"{task.name}.yaml"
@@ -118,8 +121,8 @@ def select(names: Iterable[str], patterns: Iterable[str], what: str) -> list[str
     return [name for name in names if name in chosen]
 
 
-def in_profile(config: TaskConfig | EmbeddingConfig, profile: str) -> bool:
-    """Whether a task or an embedding is in a profile: in all of them, unless its YAML names some."""
+def in_profile(config: TaskConfig | EmbeddingConfig | SeparatorConfig, profile: str) -> bool:
+    """Whether a task, an embedding or a separator is in a profile: in all of them, unless its YAML names some."""
     return config.profiles is None or profile in config.profiles
 
 

@@ -68,6 +68,7 @@ class SmokeConfig(Schema):
     max_clips: int | None = Field(None, gt=0, description="clips kept, evenly over classes and groups")
     max_frames_per_clip: int | None = Field(None, gt=0)
     strategies: list[Strategy] | None = Field(None, description="in place of the task's own")
+    folds: int | None = Field(None, gt=0, description="separation: the first so many folds alone")
 
 
 class TaskConfig(Schema):
@@ -83,6 +84,9 @@ class TaskConfig(Schema):
     )
     sources: list[Name] = Field(
         default_factory=list, description="separation: what the mixture is taken apart into, fields `stem_<source>`"
+    )
+    order: Literal["fixed", "any"] = Field(
+        "fixed", description="separation: `any` where sources differ by chance alone, as two speakers do"
     )
     group: str | None = Field(
         None, description="the field that must not be split between folds; the dataset's own by default"

@@ -13,6 +13,7 @@ from benchmark.config.catalogue import Catalogue, in_profile, is_local_source, o
 from benchmark.config.keys import code_version, content_key
 from benchmark.config.schema_embedding import EmbeddingConfig, WeightsConfig
 from benchmark.config.schema_params import Params
+from benchmark.config.schema_separator import SeparatorConfig
 from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.clips import Clip
 from benchmark.datasets.digests import Digests
@@ -74,12 +75,15 @@ class Project:
     catalogue: Catalogue
     tasks: list[TaskConfig]
     embeddings: list[EmbeddingConfig]
+    separators: list[SeparatorConfig] = field(default_factory=list)
     _clips: dict[str, list[Clip]] = field(default_factory=dict)
     _digests: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, root: Path, tasks: Sequence[str] = (), embeddings: Sequence[str] = ()) -> "Project":
-        """Read the folder; `tasks` and `embeddings` (names or globs) narrow down the profile's selection, and full names add to it.
+    def read(
+        cls, root: Path, tasks: Sequence[str] = (), embeddings: Sequence[str] = (), separators: Sequence[str] = ()
+    ) -> "Project":
+        """Read the folder; names or globs narrow down the profile's selection, and full names add to it.
 
         Raises:
             UserError: a file is wrong, or a name is unknown.
@@ -97,6 +101,9 @@ class Project:
         chosen_embeddings = _choose(
             catalogue.embeddings, params.active.embeddings, embeddings, params.profile, "embedding"
         )
+        chosen_separators = _choose(
+            catalogue.separators, params.active.separators, separators, params.profile, "separator"
+        )
         return cls(
             root,
             params,
@@ -107,6 +114,7 @@ class Project:
                 for name in chosen_embeddings
                 if name not in only_here
             ],
+            [_shrunk(catalogue.separators[name], root, params.active.shrink) for name in chosen_separators],
         )
 
     @property
@@ -202,6 +210,14 @@ class Project:
             part = tuple(clips[start : start + size])
             plans.append(ShardPlan(content_key([embedding.key, [[c.id, digests[c.id]] for c in part]]), part))
         return plans
+
+
+def _shrunk(config: SeparatorConfig, root: Path, shrink: bool) -> SeparatorConfig:
+    try:
+        return config.shrunk() if shrink else config
+    except ValueError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise UserError(f"{root / 'separators' / config.name}.yaml: smoke: {first}") from None
 
 
 def _choose(

@@ -96,6 +96,14 @@ class Null(_Strict):
     standard_error: FiniteFloat
 
 
+class Track(_Strict):
+    """Scores of one separated track of a fold's test part: metric -> score of each source, null where not defined."""
+
+    id: str
+    fold: int = Field(ge=0)
+    scores: dict[str, list[FiniteFloat | None]]
+
+
 class RunRecord(_Strict):
     """A task under an embedding, a strategy and a probe.
 
@@ -125,6 +133,7 @@ class RunRecord(_Strict):
     clips: Clips
     folds: list[Fold] = Field(default_factory=list)
     reference: Reference | None = None
+    tracks: list[Track] | None = None
     key: str
     ingredients: dict[str, str] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)

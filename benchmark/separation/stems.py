@@ -1,14 +1,15 @@
-"""The stems of clips from disk: whole files, channels or streams of them, or sums of several."""
+"""The stems of clips at one rate and number of channels, kept in memory as far as it goes."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import soundfile
 import soxr
 
+from benchmark.audio.stems import read_mixture, read_stem
 from benchmark.datasets.clips import STEM, Clip
 from benchmark.errors import ClipError
 
@@ -21,36 +22,40 @@ class Track:
 
     Attributes:
         id: of the clip.
-        stems: for each source the places whose sum it is, as the dataset says them, with absolute paths.
-        mixture: the mixture's own file; None where the mixture is the sum of its stems.
+        root: the dataset's folder.
+        path: the clip's file.
+        labels: the clip's fields, `stem_<source>` among them.
+        sources: which of them are wanted.
+        mixture: `file`: the clip's file is the mixture; `sum`: the sum of all its stems is.
         start, end: the clip's part of its files in seconds; None for the whole.
     """
 
     id: str
-    stems: tuple[tuple[str, ...], ...]
-    mixture: str | None = None
+    root: Path
+    path: Path
+    labels: Mapping[str, Any] = field(hash=False)
+    sources: tuple[str, ...]
+    mixture: str = "sum"
     start: float | None = None
     end: float | None = None
 
     @classmethod
-    def of(cls, clip: Clip, sources: Sequence[str], root: Path, is_sum: bool) -> "Track":
-        """The track of a clip whose fields `stem_<source>` name its stems below the dataset's folder `root`."""
-        stems = []
-        for source in sources:
-            value = clip.labels[f"{STEM}{source}"]
-            places = [value] if isinstance(value, str) else list(value)
-            stems.append(tuple(str(root / place) for place in places))
-        return cls(clip.id, tuple(stems), None if is_sum else str(clip.path), clip.start, clip.end)
+    def of(cls, clip: Clip, sources: Sequence[str], root: Path, mixture: str) -> "Track":
+        """The track of a clip of a dataset below `root`."""
+        return cls(clip.id, root, clip.path, dict(clip.labels), tuple(sources), mixture, clip.start, clip.end)
 
     @property
     def files(self) -> list[Path]:
         """Every file that it is read from, sorted."""
-        places = [place for stem in self.stems for place in stem] + ([self.mixture] if self.mixture else [])
-        return sorted({_split(place)[0] for place in places})
+        names = []
+        for key, value in self.labels.items():
+            if key.startswith(STEM) and (self.mixture == "sum" or key.removeprefix(STEM) in self.sources):
+                names += [value] if isinstance(value, str) else list(value)
+        return sorted({self.root / name.partition("#")[0] for name in names} | {self.path})
 
 
 class StemReader:
-    """Reads tracks at one rate and number of channels, and keeps what was read while memory allows.
+    """Reads tracks, and keeps what was read while memory allows.
 
     Args:
         sample_rate: Hz.
@@ -64,65 +69,56 @@ class StemReader:
         self._held = 0
 
     def stems(self, track: Track) -> np.ndarray:
-        """Stems (K, C, T) float32, cut to the shortest.
+        """Stems (K, C, T) float32 of the wanted sources, cut to the shortest.
 
         Raises:
             ClipError: a file is missing, is no audio, or has not that channel.
         """
+        return self.parts(track)[: len(track.sources)]
+
+    def parts(self, track: Track) -> np.ndarray:
+        """The stems, and where they are not the whole mixture (one source of several) what is left as one more."""
         if track.id in self._cache:
             self._cache.move_to_end(track.id)
             return self._cache[track.id]
-        parts = [[self._read(place, track) for place in places] for places in track.stems]
-        length = min(part.shape[1] for part_list in parts for part in part_list)
-        stems = np.stack([np.sum([part[:, :length] for part in part_list], axis=0) for part_list in parts])
-        self._keep(track.id, stems.astype(np.float32))
-        return self._cache[track.id] if track.id in self._cache else stems.astype(np.float32)
+        stems = [self._fit(read_stem(track.root, track.labels[f"{STEM}{name}"]), track) for name in track.sources]
+        length = min(stem.shape[1] for stem in stems)
+        parts = np.stack([stem[:, :length] for stem in stems])
+        if len(track.sources) == 1:
+            whole = self._whole(track, length)
+            parts = np.concatenate([parts, whole[None] - parts])
+        self._keep(track.id, parts)
+        return parts
 
     def mixture(self, track: Track) -> np.ndarray:
-        """The mixture (C, T) float32: its own file, or the sum of the stems."""
-        stems = self.stems(track)
-        if track.mixture is None:
-            return stems.sum(axis=0)
-        mixture = self._read(track.mixture, track)
-        length = min(mixture.shape[1], stems.shape[2])
-        return np.pad(mixture[:, :length], ((0, 0), (0, stems.shape[2] - length))).astype(np.float32)
+        """The mixture (C, T) float32 that is to be separated, as long as the stems."""
+        parts = self.parts(track)
+        if len(track.sources) == 1:
+            return parts.sum(axis=0)
+        return self._whole(track, parts.shape[-1])
 
-    def _read(self, place: str, track: Track) -> np.ndarray:
-        path, options = _split(place)
-        if "stream" in options:
-            raise ClipError(f"{place}: streams of MP4 files need ffmpeg; convert the stems to WAV or FLAC")
-        try:
-            with soundfile.SoundFile(path) as file:
-                first = round((track.start or 0.0) * file.samplerate)
-                last = file.frames if track.end is None else min(file.frames, round(track.end * file.samplerate))
-                file.seek(min(first, file.frames))
-                sound = file.read(max(0, last - first), dtype="float32", always_2d=True).T
-                rate = file.samplerate
-        except (OSError, soundfile.LibsndfileError) as error:
-            raise ClipError(f"{path}: {getattr(error, 'error_string', error)}") from None
-        if "channel" in options:
-            number = int(options["channel"])
-            if number >= len(sound):
-                raise ClipError(f"{place}: the file has {len(sound)} channels, counted from 0")
-            sound = sound[number : number + 1]
+    def _whole(self, track: Track, length: int) -> np.ndarray:
+        sound = self._fit(read_mixture(track.root, track.path, track.labels, track.mixture), track)
+        return np.pad(sound[:, :length], ((0, 0), (0, max(0, length - sound.shape[1]))))
+
+    def _fit(self, found: tuple[np.ndarray, int], track: Track) -> np.ndarray:
+        """The clip's part of a sound, at the reader's rate and number of channels."""
+        sound, rate = found
+        first = round((track.start or 0.0) * rate)
+        last = sound.shape[1] if track.end is None else round(track.end * rate)
+        sound = sound[:, first:last]
         if sound.shape[1] == 0 or not np.isfinite(sound).all():
-            raise ClipError(f"{place}: holds no samples, or values that are not finite")
+            raise ClipError(f"{track.path}: {track.id}: holds no samples, or values that are not finite")
         stereo = sound[:2] if len(sound) >= 2 else np.repeat(sound, 2, axis=0)
         sound = sound.mean(axis=0, keepdims=True) if self.channels == 1 else stereo
         if rate != self.sample_rate:
-            sound = soxr.resample(sound.T, rate, self.sample_rate, quality="HQ").T
+            sound = soxr.resample(sound.T, rate, self.sample_rate, quality="HQ").reshape(-1, len(sound)).T
         return np.ascontiguousarray(sound, dtype=np.float32)
 
-    def _keep(self, name: str, stems: np.ndarray) -> None:
-        if stems.nbytes > self.cache_bytes // 2:
+    def _keep(self, name: str, parts: np.ndarray) -> None:
+        if parts.nbytes > self.cache_bytes // 2:
             return
-        self._cache[name] = stems
-        self._held += stems.nbytes
+        self._cache[name] = parts
+        self._held += parts.nbytes
         while self._held > self.cache_bytes:
             self._held -= self._cache.popitem(last=False)[1].nbytes
-
-
-def _split(place: str) -> tuple[Path, Mapping[str, str]]:
-    """`file.wav#channel=1` as path and options."""
-    path, _, fragment = place.partition("#")
-    return Path(path), dict(option.split("=", 1) for option in fragment.split("&") if "=" in option)

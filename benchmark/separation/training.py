@@ -135,16 +135,14 @@ class _Examples:
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Mixtures (B, C, T) and their stems (B, K, C, T)."""
         rng = np.random.default_rng([self.seed, step])
-        stems = np.stack([self._example(rng) for _ in range(self.config.batch)])
-        return torch.from_numpy(stems.sum(axis=1)), torch.from_numpy(stems)
+        parts = np.stack([self._example(rng) for _ in range(self.config.batch)])
+        return torch.from_numpy(parts.sum(axis=1)), torch.from_numpy(parts[:, : len(self.tracks[0].sources)])
 
     def _example(self, rng: np.random.Generator) -> np.ndarray:
-        count = len(self.tracks[0].stems)
+        stems = self._segment(rng)
+        count = len(stems)
         if self.config.remix:
-            parts = [self._segment(rng)[k] for k in range(count)]
-            stems = np.stack(parts)
-        else:
-            stems = self._segment(rng)
+            stems = np.stack([stems[0], *(self._segment(rng)[k] for k in range(1, count))])
         gains = rng.uniform(*self.config.gain, size=(count, 1, 1)).astype(np.float32)
         if self.config.swap_channels and stems.shape[1] == 2:
             for k in np.flatnonzero(rng.random(count) < 0.5):
@@ -152,8 +150,8 @@ class _Examples:
         return stems * gains
 
     def _segment(self, rng: np.random.Generator) -> np.ndarray:
-        """A random segment (K, C, T) of a random track; a shorter one lies at a random place in silence."""
-        stems = self.reader.stems(self.tracks[int(rng.integers(len(self.tracks)))])
+        """A random segment of the parts of a random track; a shorter one lies at a random place in silence."""
+        stems = self.reader.parts(self.tracks[int(rng.integers(len(self.tracks)))])
         return cut(stems, self.samples, rng)
 
 
@@ -175,10 +173,10 @@ def _validate(
     separator.eval()
     losses = []
     with torch.inference_mode():
-        chosen = [cut(reader.stems(track), samples) for track in tracks[:_VALIDATED]]
+        chosen = [cut(reader.parts(track), samples) for track in tracks[:_VALIDATED]]
         for first in range(0, len(chosen), config.batch):
-            stems = torch.from_numpy(np.stack(chosen[first : first + config.batch])).to(device)
-            losses.append((float(separator.loss(stems.sum(1), stems)), len(stems)))
+            parts = torch.from_numpy(np.stack(chosen[first : first + config.batch])).to(device)
+            losses.append((float(separator.loss(parts.sum(1), parts[:, : len(tracks[0].sources)])), len(parts)))
     separator.train()
     value = sum(loss * n for loss, n in losses) / sum(n for _, n in losses)
     return value if math.isfinite(value) else math.inf

@@ -30,7 +30,8 @@ def write_tracks(folder: Path, count=4, rate=8000) -> list[Track]:
     for i in range(count):
         path = folder / f"{i}.wav"
         soundfile.write(path, 0.1 * rng.standard_normal((4000, 2)), rate)
-        tracks.append(Track(f"t{i}", ((f"{path}#channel=0",), (f"{path}#channel=1",))))
+        labels = {"stem_a": f"{path.name}#channel=0", "stem_b": f"{path.name}#channel=1"}
+        tracks.append(Track(f"t{i}", folder, path, labels, ("a", "b")))
     return tracks
 
 
@@ -121,7 +122,7 @@ def test_stems_are_read_as_the_dataset_says(tmp_path):
         soundfile.write(tmp_path / f"{name}.wav", 0.1 * rng.standard_normal((16000, 2)), 16000)
     fields = {"stem_vocals": "mix.wav#channel=1", "stem_rest": ["drums.wav", "bass.wav"]}
     clip = Clip("x", tmp_path / "mix.wav", start=0.25, end=0.75, labels=fields)
-    track = Track.of(clip, ["vocals", "rest"], tmp_path, is_sum=False)
+    track = Track.of(clip, ["vocals", "rest"], tmp_path, "file")
     assert [path.name for path in track.files] == ["bass.wav", "drums.wav", "mix.wav"]
     stems = StemReader(16000, 2).stems(track)
     assert stems.shape == (2, 2, 8000)
@@ -132,20 +133,32 @@ def test_stems_are_read_as_the_dataset_says(tmp_path):
     assert StemReader(8000, 1).stems(track).shape == (2, 1, 4000)
 
 
+def test_one_source_of_a_mixture_leaves_a_rest(tmp_path):
+    rng = np.random.default_rng(0)
+    speech, noisy = 0.1 * rng.standard_normal((2, 8000))
+    soundfile.write(tmp_path / "speech.wav", speech, 8000, subtype="FLOAT")
+    soundfile.write(tmp_path / "noisy.wav", noisy, 8000, subtype="FLOAT")
+    track = Track("x", tmp_path, tmp_path / "noisy.wav", {"stem_speech": "speech.wav"}, ("speech",), "file")
+    reader = StemReader(8000, 1)
+    np.testing.assert_allclose(reader.parts(track)[:, 0], [speech, noisy - speech], atol=1e-6)
+    np.testing.assert_allclose(reader.mixture(track)[0], noisy, atol=1e-6)
+    assert reader.stems(track).shape == (1, 1, 8000)
+
+
 def test_a_channel_that_is_not_there_and_a_broken_file_are_named(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(100), 8000)
     (tmp_path / "b.wav").write_bytes(b"no sound")
-    for place, complaint in (("a.wav#channel=3", "1 channels"), ("b.wav", "b.wav"), ("c.wav", "c.wav")):
+    for place, complaint in (("a.wav#channel=3", "no channel 3"), ("b.wav", "b.wav"), ("c.wav", "c.wav")):
         with pytest.raises(ClipError, match=complaint):
-            StemReader(8000, 1).stems(Track("x", ((str(tmp_path / place),),)))
+            StemReader(8000, 1).stems(Track("x", tmp_path, tmp_path / "a.wav", {"stem_a": place}, ("a",)))
 
 
 def test_memory_of_the_reader_is_bounded(tmp_path):
     tracks = write_tracks(tmp_path, count=6)
-    reader = StemReader(8000, 1, cache_bytes=3 * 32_000)
+    reader = StemReader(8000, 1, cache_bytes=3 * 33_000)
     for track in tracks:
         reader.stems(track)
-    assert reader._held <= 3 * 32_000
+    assert reader._held <= 3 * 33_000
     assert tracks[0].id not in reader._cache
 
 

@@ -1,0 +1,134 @@
+"""One fold of a separator on a task: trained, its test tracks separated and scored, in a process of its own."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.config.schema_separator import SeparatorConfig
+from benchmark.report.atomic import write_text
+from benchmark.separation.stems import Track
+
+
+@dataclass(frozen=True)
+class SeparationJob:
+    """A fold.
+
+    Attributes:
+        config: the separator, as JSON of its YAML.
+        weights: source (or `all`) -> file, of published weights.
+        sources, fixed_order, metrics: the task's.
+        train, valid, test: tracks.
+        fold, seed: number of the fold, and of everything random in it.
+        folder: where the fold's scores, its weights and the state of its training go.
+        device: where it runs.
+    """
+
+    name: str
+    config: str
+    weights: tuple[tuple[str, Path], ...]
+    sources: tuple[str, ...]
+    fixed_order: bool
+    metrics: tuple[str, ...]
+    train: tuple[Track, ...]
+    valid: tuple[Track, ...]
+    test: tuple[Track, ...]
+    fold: int
+    seed: int
+    folder: Path
+    device: str
+
+    @property
+    def scores_file(self) -> Path:
+        return fold_file(self.folder, self.fold)
+
+
+def fold_file(folder: Path, fold: int) -> Path:
+    """Where the scores of a fold are; the file is there when the fold is finished."""
+    return folder / f"fold{fold}.json"
+
+
+def separation_job(job: SeparationJob) -> None:
+    """Train on the fold, separate its test part, score it, and write the scores.
+
+    Raises:
+        UserError: the separator's YAML or its weights are wrong.
+        ClipError: a track cannot be read.
+    """
+    import torch
+
+    from benchmark.separation.families import ORACLE, make_stft
+    from benchmark.separation.inference import separate_in_chunks
+    from benchmark.separation.oracles import separate_oracle
+    from benchmark.separation.scoring import score_track
+    from benchmark.separation.stems import StemReader
+
+    torch.set_num_threads(1)
+    config = SeparatorConfig.model_validate_json(job.config)
+    reader = StemReader(config.sample_rate, config.channels)
+    training: dict[str, Any] = {}
+    separator = None
+    if config.family != ORACLE:
+        separator, training = _learned(job, config, reader)
+    tracks = []
+    for track in job.test:
+        stems, mixture = reader.stems(track), reader.mixture(track)
+        tensors = torch.from_numpy(np.ascontiguousarray(mixture))
+        with torch.inference_mode():
+            if separator is None:
+                kind = config.args.get("kind", "mixture")
+                options = {key: value for key, value in config.args.items() if key != "kind"}
+                estimates = separate_oracle(tensors, torch.from_numpy(stems), kind, make_stft(config), **options)
+            else:
+                chunk, overlap = (round(s * config.sample_rate) for s in (config.chunk_s, config.overlap_s))
+                estimates = separate_in_chunks(
+                    lambda part: separator.separate(part, _other_count(separator, job)),
+                    tensors, len(job.sources), chunk, overlap, separator.fixed_order, job.device,
+                )  # fmt: skip
+        fixed = job.fixed_order and (separator is None or separator.fixed_order)
+        scores = score_track(stems, estimates.cpu().numpy(), mixture, config.sample_rate, job.metrics, fixed)
+        rounded = {name: [round(v, 6) if np.isfinite(v) else None for v in values] for name, values in scores.items()}
+        tracks.append({"id": track.id, "scores": rounded})
+    write_text(job.scores_file, json.dumps({"tracks": tracks, "training": training}, indent=1, sort_keys=True) + "\n")
+
+
+def _other_count(separator, job: SeparationJob) -> int | None:
+    return len(job.sources) if separator.counts_any else None
+
+
+def _learned(job: SeparationJob, config: SeparatorConfig, reader) -> tuple[Any, dict[str, Any]]:
+    """The separator with its weights: published, trained on this fold before, or trained now."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from benchmark.separation.families import build_separator
+    from benchmark.separation.published import load_published
+    from benchmark.separation.training import train_separator
+
+    torch.manual_seed(job.seed)
+    separator = build_separator(config, job.sources, job.fixed_order)
+    if config.weights is not None:
+        load_published(separator, config, dict(job.weights))
+        return separator.to(job.device).eval(), {}
+    file, about = job.folder / f"fold{job.fold}.safetensors", job.folder / f"fold{job.fold}.training.json"
+    if file.is_file() and about.is_file():
+        separator.load_state_dict(load_file(file))
+        return separator.to(job.device).eval(), json.loads(about.read_text("utf-8"))
+    job.folder.mkdir(parents=True, exist_ok=True)
+    report = train_separator(
+        separator, job.train, job.valid, reader, config.train, job.seed,
+        job.folder / f"fold{job.fold}.state.pt", job.device,
+    )  # fmt: skip
+    training = {
+        "steps": report.steps,
+        "best_step": report.best_step,
+        "best_loss": round(report.best_loss, 6),
+        "parameters": sum(p.numel() for p in separator.parameters()),
+    }
+    part = file.with_name(f".{file.name}.part")
+    save_file({key: value.detach().cpu().contiguous() for key, value in separator.state_dict().items()}, part)
+    part.replace(file)
+    write_text(about, json.dumps(training, sort_keys=True) + "\n")
+    return separator, training

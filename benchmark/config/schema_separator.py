@@ -65,6 +65,9 @@ class SeparatorConfig(Schema):
     overlap_s: float = Field(1.0, ge=0, description="seconds in which chunks fade into each other")
     smoke: dict[str, Any] = Field(default_factory=dict, description="keys that a profile with `shrink` sets")
     tasks: list[str] = Field(default_factory=lambda: ["*"], description="names or globs of separation tasks")
+    train_on: str | None = Field(
+        None, description="separation task whose mixtures it learns from, whatever the number of its sources"
+    )
     weights: dict[str, WeightsConfig] | None = Field(None, description="published weights, a file a source or `all`")
     seen: list[str] = Field(default_factory=list, description="datasets whose test part the weights were trained on")
     licence: str | None = None

@@ -1,10 +1,13 @@
 """The report stage: the records of the selected runs, those that are stale left out, to what people look at."""
 
+from collections.abc import Mapping
+
 from benchmark.engine.kehling_data import kehling_data
 from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.plan import Project
 from benchmark.engine.probe import records_folder
 from benchmark.engine.runs import RunPlan, plan_runs
+from benchmark.engine.separation_plan import plan_separations, separation_record
 from benchmark.errors import UserError
 from benchmark.report import build_report
 from benchmark.report.atomic import remove_leftovers
@@ -25,11 +28,40 @@ def report(project: Project, write: bool = True) -> tuple[Outcome, list[RunRecor
             pending.append(_pending(plan))
         else:
             records.append(found)
+    found, more = _separated(project)
+    records += found
+    outcome.failures += more
     if write:
         remove_leftovers(project.root / "results")
         build_report(records, project.root / "results", kehling=kehling_data(project), pending=pending)
         outcome.computed = len(records)
     return outcome, records
+
+
+def _separated(project: Project) -> tuple[list[RunRecord], list[Failure]]:
+    """Records of the selected separators, and those that cannot be shown."""
+    plans, failures, _ = plan_separations(project)
+    records = []
+    for plan in plans:
+        path = separation_record(project, plan)
+        try:
+            record = read_record(path)
+        except FileNotFoundError:
+            failures.append(Failure(plan.name, "has no result; run `leveret separate`"))
+            continue
+        except UserError as error:
+            failures.append(Failure(plan.name, str(error)))
+            continue
+        if record.key == plan.key:
+            records.append(record)
+        else:
+            failures.append(Failure(plan.name, _stale(plan.ingredients, record, "separate")))
+    return records, failures
+
+
+def _stale(ingredients: Mapping[str, str], record: RunRecord, stage: str) -> str:
+    causes = [name for name, value in sorted(ingredients.items()) if record.ingredients.get(name) != value]
+    return f"its result is stale ({', '.join(causes)} changed) and left out; run `leveret {stage}`"
 
 
 def _current(project: Project, plan: RunPlan) -> RunRecord | str:
@@ -43,8 +75,7 @@ def _current(project: Project, plan: RunPlan) -> RunRecord | str:
         return str(error)
     if record.key == plan.key:
         return record
-    causes = [name for name, value in sorted(plan.ingredients.items()) if record.ingredients.get(name) != value]
-    return f"its result is stale ({', '.join(causes)} changed) and left out; run `leveret probe`"
+    return _stale(plan.ingredients, record, "probe")
 
 
 def _pending(plan: RunPlan) -> Pending:

@@ -14,23 +14,18 @@ from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.plan import Project
 from benchmark.engine.pool import run_jobs
 from benchmark.engine.separation_job import SeparationJob, fold_file, separation_job
-from benchmark.engine.separation_plan import PROBE, SeparationPlan, plan_separations
+from benchmark.engine.separation_plan import PROBE, SeparationPlan, plan_separations, separation_record
 from benchmark.errors import UserError
 from benchmark.metrics.summary import summarise
 from benchmark.report.atomic import remove_leftovers
-from benchmark.report.records import RunRecord, read_record, record_path, write_record
+from benchmark.report.records import RunRecord, read_record, write_record
 
 _VERSIONED = ("mir_eval", "numpy", "scipy", "torch")
 
 
-def records_folder(project: Project) -> Path:
-    """Where the records of separators are."""
-    return project.root / "results" / "runs" / "separate"
-
-
 def separate(project: Project) -> Outcome:
     """Compute the folds that are missing, and write the record of every separator whose folds are all there."""
-    folder = records_folder(project)
+    folder = project.root / "results" / "runs" / "separate"
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     (project.data_root / "separators").mkdir(parents=True, exist_ok=True)
@@ -42,7 +37,7 @@ def separate(project: Project) -> Outcome:
         if is_finished(project, plan):
             outcome.reused += 1
             continue
-        _path(project, plan).unlink(missing_ok=True)
+        separation_record(project, plan).unlink(missing_ok=True)
         waiting.append(plan)
         wanted = [_job(project, plan, fold) for fold in range(len(plan.splits))]
         jobs += [job for job in wanted if not job.scores_file.is_file()]
@@ -66,13 +61,9 @@ def separate(project: Project) -> Outcome:
 def is_finished(project: Project, plan: SeparationPlan) -> bool:
     """Whether a record with the plan's key is there."""
     try:
-        return read_record(_path(project, plan)).key == plan.key
+        return read_record(separation_record(project, plan)).key == plan.key
     except (UserError, FileNotFoundError):
         return False
-
-
-def _path(project: Project, plan: SeparationPlan) -> Path:
-    return record_path(records_folder(project), plan.task.name, plan.config.name, plan.strategy, PROBE)
 
 
 def _work(project: Project, plan: SeparationPlan) -> Path:
@@ -82,9 +73,14 @@ def _work(project: Project, plan: SeparationPlan) -> Path:
 def _job(project: Project, plan: SeparationPlan, fold: int) -> SeparationJob:
     split = plan.splits[fold]
     train, valid, test = (tuple(plan.tracks[i] for i in part) for part in (split.train, split.valid, split.test))
+    if plan.lessons is not None:
+        # Whoever is heard in the test part must not be heard in a lesson.
+        heard = {plan.items.groups[i] for i in split.test}
+        left = [track for track, group in plan.lessons if group not in heard]
+        train, valid = tuple(left[i] for i in range(len(left)) if i % 10), tuple(left[::10])
     return SeparationJob(
         plan.name, plan.config.model_dump_json(), tuple(sorted(plan.weights.items())), tuple(plan.task.sources),
-        plan.task.order == "fixed", tuple(plan.task.metrics), train, valid, test, fold,
+        plan.taught or tuple(plan.task.sources), plan.task.order == "fixed", tuple(plan.task.metrics), train, valid, test, fold,
         project.params.seed * 1000 + fold, _work(project, plan), device_of(project),
     )  # fmt: skip
 

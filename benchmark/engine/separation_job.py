@@ -20,6 +20,7 @@ class SeparationJob:
         config: the separator, as JSON of its YAML.
         weights: source (or `all`) -> file, of published weights.
         sources, fixed_order, metrics: the task's.
+        taught: sources of the mixtures that it is trained on.
         train, valid, test: tracks.
         fold, seed: number of the fold, and of everything random in it.
         folder: where the fold's scores, its weights and the state of its training go.
@@ -30,6 +31,7 @@ class SeparationJob:
     config: str
     weights: tuple[tuple[str, Path], ...]
     sources: tuple[str, ...]
+    taught: tuple[str, ...]
     fixed_order: bool
     metrics: tuple[str, ...]
     train: tuple[Track, ...]
@@ -108,7 +110,7 @@ def _learned(job: SeparationJob, config: SeparatorConfig, reader) -> tuple[Any, 
     from benchmark.separation.training import train_separator
 
     torch.manual_seed(job.seed)
-    separator = build_separator(config, job.sources, job.fixed_order)
+    separator = build_separator(config, job.taught, job.fixed_order)
     if config.weights is not None:
         load_published(separator, config, dict(job.weights))
         return separator.to(job.device).eval(), {}

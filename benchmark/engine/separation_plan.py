@@ -20,6 +20,7 @@ from benchmark.engine.runs import SHOWN, project_items
 from benchmark.engine.splits import task_splits
 from benchmark.errors import UserError
 from benchmark.metrics.folds import Split
+from benchmark.report.records import record_path
 from benchmark.separation.stems import Track
 
 # What turns stems into scores.
@@ -37,6 +38,7 @@ class SeparationPlan:
         splits: the folds that are computed.
         weights: source (or `all`) -> file of published weights.
         strategy: `trained` here, `published` weights, or `oracle`.
+        lessons: tracks of another task with their groups that it is trained on instead, and `taught`, their sources.
     """
 
     task: TaskConfig
@@ -47,6 +49,8 @@ class SeparationPlan:
     weights: Mapping[str, Path]
     ingredients: Mapping[str, str]
     strategy: str
+    lessons: tuple[tuple[Track, str], ...] | None = None
+    taught: tuple[str, ...] = ()
 
     @cached_property
     def key(self) -> str:
@@ -55,6 +59,12 @@ class SeparationPlan:
     @property
     def name(self) -> str:
         return f"{self.task.name} x {self.config.name}"
+
+
+def separation_record(project: Project, plan: SeparationPlan) -> Path:
+    """Where the record of a separator on a task is."""
+    folder = project.root / "results" / "runs" / "separate"
+    return record_path(folder, plan.task.name, plan.config.name, plan.strategy, PROBE)
 
 
 def plan_separations(project: Project) -> tuple[list[SeparationPlan], list[Failure], list[str]]:
@@ -74,9 +84,10 @@ def plan_separations(project: Project) -> tuple[list[SeparationPlan], list[Failu
         except UserError as error:
             failures.append(Failure(task.name, str(error)))
             continue
-        items, tracks, splits, of_task = planned
+        items, tracks, splits, common = planned
         dataset = project.catalogue.dataset_of(task).name
         for config in fitting:
+            of_task = common
             if dataset in config.seen:
                 notes.append(f"{config.name} is not scored on {task.name}: its weights were trained on that test part")
                 continue
@@ -85,6 +96,14 @@ def plan_separations(project: Project) -> tuple[list[SeparationPlan], list[Failu
             except UserError as error:
                 failures.append(Failure(config.name, str(error)))
                 continue
+            lessons = None
+            if config.train_on is not None:
+                try:
+                    lessons = _plan_task(project, _lesson(project, config))
+                except UserError as error:
+                    failures.append(Failure(config.name, str(error)))
+                    continue
+                of_task = {**of_task, "audio": content_key([of_task["audio"], lessons[3]["audio"]])}
             ingredients = {
                 **of_task,
                 "embedding": content_key(config.model_dump(mode="json", exclude=_COSMETIC)),
@@ -93,7 +112,11 @@ def plan_separations(project: Project) -> tuple[list[SeparationPlan], list[Failu
                 "probe_code": code,
             }
             strategy = "oracle" if config.family == "oracle" else "published" if config.weights else "trained"
-            plans.append(SeparationPlan(task, config, items, tracks, splits, weights, ingredients, strategy))
+            learned = tuple(zip(lessons[1], lessons[0].groups, strict=True)) if lessons else None
+            taught = tuple(_lesson(project, config).sources) if lessons else ()
+            plans.append(
+                SeparationPlan(task, config, items, tracks, splits, weights, ingredients, strategy, learned, taught)
+            )
     return plans, sorted(set(failures)), sorted(set(notes))
 
 
@@ -119,6 +142,15 @@ def _plan_task(project: Project, task: TaskConfig) -> tuple[TaskItems, tuple[Tra
             "task": content_key([task.model_dump(mode="json", exclude=SHOWN), len(splits)]),
             "seed": content_key(project.params.seed),
         },
+    )
+
+
+def _lesson(project: Project, config: SeparatorConfig) -> TaskConfig:
+    for task in project.tasks:
+        if task.name == config.train_on and task.kind == "separation":
+            return task
+    raise UserError(
+        f"separators/{config.name}.yaml: train_on: {config.train_on!r} is no selected separation task; name one, or select it"
     )
 
 

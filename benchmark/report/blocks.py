@@ -65,9 +65,9 @@ def all_blocks(records: Iterable[RunRecord]) -> dict[str, list[Block]]:
     return {task: task_blocks(found) for task, found in of_task.items()}
 
 
-def overview_block(records: Iterable[RunRecord]) -> Block:
-    """Tasks in rows, embeddings in columns; below, means by domain and overall, and the mean rank."""
-    grid = Grid(records)
+def overview_block(records: Iterable[RunRecord], separation: bool = False) -> Block:
+    """Tasks in rows, embeddings (or separators) in columns; below, means by domain and overall, and the mean rank."""
+    grid = Grid(records, separation)
     rows = []
     for task in grid.tasks:
         cells = [grid.cell(task.name, embedding) for embedding in grid.embeddings]

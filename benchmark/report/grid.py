@@ -33,7 +33,7 @@ def preference(record: RunRecord) -> tuple[tuple[int, str], tuple[int, str]]:
 
 def preferred_level(record: RunRecord) -> str:
     """The level at which a run is shown when there is room for one."""
-    return min(record.scores, key=lambda level: order(level, ("file", "frame")))
+    return min(record.scores, key=lambda level: order(level, ("file", "track", "frame")))
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,17 @@ class Average:
 
 
 class Grid:
-    """Tasks in rows (by domain, then name), embeddings in columns (best mean rank first), a cell a run."""
+    """Tasks in rows (by domain, then name), embeddings in columns (best mean rank first), a cell a run.
 
-    def __init__(self, records: Iterable[RunRecord]) -> None:
+    Args:
+        records: finished runs.
+        separation: take the runs of separators, which stand in the place of embeddings, instead of all others.
+    """
+
+    def __init__(self, records: Iterable[RunRecord], separation: bool = False) -> None:
         runs: dict[tuple[str, str], list[RunRecord]] = {}
-        for record in sorted(records, key=lambda record: record.identity):
+        chosen = [record for record in records if (record.kind == "separation") == separation]
+        for record in sorted(chosen, key=lambda record: record.identity):
             runs.setdefault((record.task, record.embedding), []).append(record)
         first = {pair: min(found, key=preference) for pair, found in runs.items()}
         choice: dict[str, tuple] = {}

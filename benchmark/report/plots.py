@@ -58,8 +58,8 @@ def write_plots(records: Iterable[RunRecord], folder: Path, svg: bool = False) -
     code = code_version("benchmark.report.plots")
     plots = Plots([], [], [])
     figures = {f"tasks/{task}": (found, draw_task) for task, found in of_task.items()}
-    if of_task:
-        everything = [record for found in of_task.values() for record in found]
+    everything = [record for found in of_task.values() for record in found if record.kind != "separation"]
+    if everything:
         figures["overview"] = everything, draw_overview
         significance = Standings(Grid(everything)).significance
         if significance is not None:
@@ -190,10 +190,7 @@ def _whiskers(axes, runs: Sequence[RunRecord], level: str, rows: Sequence[float]
     colour, marker = _COLOURS[variant % len(_COLOURS)], _MARKERS[variant % len(_MARKERS)]
     scores = [run.scores[level][metric] for run in runs]
     folds = [
-        (factor * value, y + 0.24 * step)
-        for score, y in zip(scores, rows, strict=True)
-        for value in score.folds
-        if value is not None
+        (factor * value, y + 0.24 * step) for run, y in zip(runs, rows, strict=True) for value in _points(run, level)
     ]
     axes.plot(*zip(*folds, strict=True), marker, color=colour, markersize=3.2, alpha=0.45, markeredgewidth=0)
     means = {"fmt": marker, "color": colour, "markersize": 5.5, "capsize": 2.5, "linewidth": 1.4}
@@ -231,7 +228,8 @@ def _handles(labels: Sequence[str], records: Sequence[RunRecord], level: str) ->
         )
         for i, label in enumerate(labels)
     ]
-    handles.append(Line2D([], [], color=_GREY, marker="o", linestyle="", alpha=0.6, markersize=3.2, label="one fold"))
+    one = "one fold" if records[0].tracks is None else "one track"
+    handles.append(Line2D([], [], color=_GREY, marker="o", linestyle="", alpha=0.6, markersize=3.2, label=one))
     if any(level in (record.shuffled or {}) for record in records):
         handles.append(
             Line2D([], [], color=_GREY, marker="o", markerfacecolor="white", markersize=4.5, label="shuffled labels")
@@ -239,6 +237,14 @@ def _handles(labels: Sequence[str], records: Sequence[RunRecord], level: str) ->
     if records[0].chance is not None:
         handles.append(Line2D([], [], color=_GREY, linestyle=(0, (4, 3)), linewidth=1, label="chance"))
     return handles
+
+
+def _points(run: RunRecord, level: str) -> list[float]:
+    """What is drawn beside the mean: every track of a separation (the mean over its sources), every fold of the rest."""
+    if run.tracks is None:
+        return [value for value in run.scores[level][run.primary].folds if value is not None]
+    of_tracks = [[value for value in track.scores[run.primary] if value is not None] for track in run.tracks]
+    return [sum(values) / len(values) for values in of_tracks if values]
 
 
 def _by_best(records: Sequence[RunRecord], level: str) -> list[str]:
@@ -267,6 +273,7 @@ def _wrapped(text: str, width: int) -> str:
 def _shown(record: RunRecord) -> dict:
     """What a plot can show of a record: all but its provenance, its data and its key."""
     fields = {
+        "tracks",
         "task",
         "title",
         "domain",

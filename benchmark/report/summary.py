@@ -22,14 +22,16 @@ _PARTIAL = "‡"
 
 
 def print_summary(records: Iterable[RunRecord], width: int | None = None) -> None:
-    """Print the summary of `records`."""
-    out = console()
+    """Print the summary of `records`: embeddings, then separators."""
+    records, out = list(records), console()
     out.print(summary(records, width or out.width))
+    if any(record.kind == "separation" for record in records):
+        out.print(summary(records, width or out.width, separation=True))
 
 
-def summary(records: Iterable[RunRecord], width: int = WIDTH) -> Group:
-    """Tasks in rows, embeddings in columns: mean ± std of the primary metric; several tables where one is too wide."""
-    grid = Grid(records)
+def summary(records: Iterable[RunRecord], width: int = WIDTH, separation: bool = False) -> Group:
+    """Tasks in rows, embeddings (or separators) in columns: mean ± std of the primary metric; several tables where one is too wide."""
+    grid = Grid(records, separation)
     if not grid.tasks:
         return Group(Text("No run is finished yet."))
     metrics = sorted({task.metric for task in grid.tasks})

@@ -33,12 +33,15 @@ def write_tables(records: Iterable[RunRecord], folder: Path) -> tuple[list[Path]
         "all-tasks": [block for blocks in of_task.values() for block in blocks],
         **{f"tasks/{task}": blocks for task, blocks in of_task.items()},
     }
+    if any(record.kind == "separation" for record in records):
+        tables["separators"] = [overview_block(records, separation=True)]
     written = []
     for name, blocks in tables.items():
         for suffix, text in ((".md", markdown(blocks)), (".tex", tex(blocks))):
             written.append(folder / f"{name}{suffix}")
             write_text(written[-1], text)
-    stale = sorted({path for path in (folder / "tasks").glob("*") if path.suffix in (".md", ".tex")} - set(written))
+    kept = [*(folder / "tasks").glob("*"), *folder.glob("separators.*")]
+    stale = sorted({path for path in kept if path.suffix in (".md", ".tex")} - set(written))
     for path in stale:
         path.unlink()
     return written, stale

@@ -4,6 +4,7 @@ import pytest
 
 from benchmark.engine import extract as extract_stage
 from benchmark.engine import probe as probe_stage
+from benchmark.engine import separate as separate_stage
 from benchmark.errors import ClipError, UserError
 from tests.catalogue.stage import Stage
 from tests.datasets.server import Server, stay_here
@@ -22,6 +23,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     stay_here(monkeypatch)
     monkeypatch.setattr(extract_stage, "run_jobs", _inline)
     monkeypatch.setattr(probe_stage, "run_jobs", _inline)
+    monkeypatch.setattr(separate_stage, "run_jobs", _inline)
 
 
 @pytest.fixture(scope="session")

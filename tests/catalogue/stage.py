@@ -1,6 +1,7 @@
 """A project whose one dataset is a miniature of the catalogue's, served on 127.0.0.1 in place of the real host."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,9 +13,11 @@ from benchmark.config.load import parse
 from benchmark.config.schema_dataset import DatasetConfig, SourceConfig
 from benchmark.config.schema_params import Params
 from benchmark.config.schema_task import TaskConfig
-from benchmark.datasets.clips import Clip
+from benchmark.datasets.clips import STEM, Clip
 from benchmark.datasets.fetch import file_name
 from benchmark.datasets.places import audio_folder, manual_folder
+from benchmark.datasets.read import read_dataset
+from benchmark.datasets.render import RECIPES
 from benchmark.engine.download import download
 from benchmark.engine.items import TaskItems, task_items
 from benchmark.engine.plan import Project
@@ -33,6 +36,26 @@ def catalogue() -> Catalogue:
 def real_datasets() -> list[str]:
     """Names of the datasets that are not made here."""
     return [name for name, config in catalogue().datasets.items() if config.rendered is None]
+
+
+def rendered_tasks() -> list[TaskConfig]:
+    """The tasks on what is made here."""
+    return [task for task in catalogue().tasks.values() if catalogue().dataset_of(task).rendered is not None]
+
+
+def planned_items(task: TaskConfig, root: Path) -> TaskItems:
+    """The items of a task on a rendered dataset as its recipe plans it, with empty files below `root` as sounds."""
+    config = catalogue().dataset_of(task)
+    assert config.rendered is not None
+    recipe = RECIPES[config.rendered.recipe]
+    rows = []
+    for plan in recipe.plan(1.0):
+        (root / f"{plan.id}.flac").touch()
+        stems = {f"{STEM}{name}": f"{plan.id}.flac#channel={i}" for i, name in enumerate(recipe.stems)}
+        rows.append({"id": plan.id, "path": f"{plan.id}.flac", "group": plan.group, **plan.labels, **stems})
+    (root / "clips.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    here = config.model_copy(update={"rendered": None, "csv": str(root / "clips.jsonl")})
+    return task_items(task, read_dataset(here, root), task.name, folder=root)
 
 
 def tasks_of(dataset: str) -> list[TaskConfig]:

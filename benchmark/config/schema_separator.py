@@ -7,6 +7,13 @@ from pydantic import Field, field_validator, model_validator
 from benchmark.config.base import Name, Schema
 from benchmark.config.schema_embedding import WeightsConfig
 
+# Those of benchmark.separation.families, which takes seconds to import.
+FAMILIES = (
+    "oracle", "complex_mask", "conv_tasnet", "deep_clustering", "deepconvsep", "dilated_cnn", "gcrn", "hdemucs",
+    "mask_inference", "open_unmix", "two_way_lstm", "unet", "wave_unet",
+)  # fmt: skip
+WITHOUT_SPECTRA = ("conv_tasnet", "hdemucs", "wave_unet")
+
 
 class StftConfig(Schema):
     """The spectra that it works on."""

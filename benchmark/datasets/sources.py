@@ -67,6 +67,14 @@ def prepare(
         return _fetched(config, place, data_root, progress, keep_archives, workers, mirrors or {})
 
 
+def is_current(config: DatasetConfig, data_root: Path, *, seed: int = 0, scale: float = 1.0) -> bool:
+    """Whether what is here was made as the description, the seed and the code say now, or is a person's own."""
+    place = audio_folder(config, data_root)
+    if config.rendered is not None:
+        return _marker(place) == _rendered_of(config, seed, scale)
+    return config.sources is None or _is_made_of(_marker(place), config, data_root)
+
+
 def _local(config: DatasetConfig, data_root: Path) -> Prepared:
     kind = config.source_kind
     path = Path(str(getattr(config, kind))).expanduser()
@@ -79,10 +87,7 @@ def _local(config: DatasetConfig, data_root: Path) -> Prepared:
 def _rendered(
     config: DatasetConfig, place: Path, progress: Progress | None, seed: int, scale: float, workers: int
 ) -> Prepared:
-    recipe = str(config.rendered and config.rendered.recipe)
-    if config.rendered is not None and config.rendered.seed is not None:
-        seed = config.rendered.seed
-    made_of = {"recipe": recipe, "seed": seed, "scale": scale, "code": code_version("benchmark.datasets.render")}
+    made_of = _rendered_of(config, seed, scale)
     if _marker(place) == made_of and (place / "clips.csv").exists():
         return Prepared(place, False)
     from benchmark.datasets.render import render
@@ -90,9 +95,17 @@ def _rendered(
     # The table says that a rendered dataset is whole; the renderer writes it last, and keeps the clips that are right.
     (place / "clips.csv").unlink(missing_ok=True)
     report = None if progress is None else lambda done, total: progress(config.name, done, total)
-    render(recipe, place, seed=seed, scale=scale, workers=workers, progress=report)
+    render(made_of["recipe"], place, seed=made_of["seed"], scale=scale, workers=workers, progress=report)
     _write_marker(place, made_of)
     return Prepared(place, True)
+
+
+def _rendered_of(config: DatasetConfig, seed: int, scale: float) -> dict[str, Any]:
+    """What a rendered dataset is made by."""
+    assert config.rendered is not None
+    seed = seed if config.rendered.seed is None else config.rendered.seed
+    code = code_version("benchmark.datasets.render")
+    return {"recipe": config.rendered.recipe, "seed": seed, "scale": scale, "code": code}
 
 
 def _fetched(

@@ -9,7 +9,9 @@ from benchmark.config.catalogue import Catalogue, read_params
 from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.check import DatasetReport, check_dataset
 from benchmark.datasets.read import is_ready
-from benchmark.engine.contents import class_counts, fold_balance, hours_of
+from benchmark.engine.check_separators import separator_problems
+from benchmark.engine.contents import class_counts, fold_balance, hours_of, unlearnt_classes
+from benchmark.engine.download import Bars
 from benchmark.engine.items import TaskItems
 from benchmark.engine.leaks import leak_text, leaked_sounds
 from benchmark.engine.plan import Project
@@ -54,11 +56,12 @@ def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> 
     except UserError as error:
         report.problems.append(str(error))
     problems, catalogue = Catalogue.examine(root)
-    report.problems += [str(problem) for problem in problems]
+    report.problems += [str(problem) for problem in [*problems, *separator_problems(catalogue)]]
     report.counts = {
         "datasets": len(catalogue.datasets),
         "tasks": len(catalogue.tasks),
         "embeddings": len(catalogue.embeddings),
+        "separators": len(catalogue.separators),
     }
     if report.problems:
         return report
@@ -73,10 +76,6 @@ def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> 
             if dataset.source_kind not in ("folder", "csv") and not is_ready(dataset, project.data_root):
                 report.tasks.append(TaskReport(task.name, where, resolved=resolved))
                 continue
-            if task.kind == "separation":
-                clips = project.clips(dataset.name)
-                report.tasks.append(TaskReport(task.name, where, len(clips), hours_of(clips), resolved=resolved))
-                continue
             items = project_items(project, task)
             splits = task_splits(task, items, where)
         except UserError as error:
@@ -85,16 +84,23 @@ def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> 
         divided.append((task, items, splits))
         report.tasks.append(
             TaskReport(
-                task.name, where, len(items.clips), hours_of(items.clips), class_counts(items), len(set(items.groups)),
+                task.name, where, len(items.clips), hours_of(items.clips),
+                class_counts(items) or dict.fromkeys(task.sources, len(items.clips)), len(set(items.groups)),
                 [fold_balance(split, items) for split in splits], resolved,
             )
         )  # fmt: skip
+        report.warnings += [f"{where}: folds: {text}" for text in unlearnt_classes(splits, items)]
+    ready = [name for name in project.dataset_names() if is_ready(project.dataset(name), project.data_root)]
+    if old := [name for name in ready if not project.is_current(name)]:
+        report.warnings.append(f"{', '.join(old)}: files of another version; `leveret download` makes them anew")
     if data:
-        for name in project.dataset_names():
-            if is_ready(project.dataset(name), project.data_root):
-                found = check_dataset(project.clips(name), project.dataset(name))
-                report.datasets.append(found)
-                report.problems += found.problems
+        lost_at_most = project.params.extract.max_lost
+        for name in ready:
+            with Bars() as bars:
+                clips, config = project.clips(name), project.dataset(name)
+                found = check_dataset(clips, config, project.data_root, lost_at_most, bars)
+            report.datasets.append(found)
+            report.problems += found.problems
         lost = {found.name: found.lost for found in report.datasets}
         for task, items, splits in divided:
             dataset = catalogue.dataset_of(task).name

@@ -79,3 +79,22 @@ def fold_balance(split: Split, items: TaskItems) -> dict[str, Any]:
         "smallest share of a class": round(float(share.min()), 3),
         "largest share of a class": round(float(share.max()), 3),
     }
+
+
+def unlearnt_classes(splits: Sequence[Split], items: TaskItems) -> list[str]:
+    """What a fold tests and does not teach, a line a fold; nothing of identities and stems, which are not learnt so."""
+    if items.kind not in ("multiclass", "multilabel", "events"):
+        return []
+    texts = []
+    for fold, split in enumerate(splits):
+        if items.labels.ndim == 2:
+            tested, taught = ((items.labels[part] == 1).any(0) for part in (split.test, split.train))
+        else:
+            tested, taught = (
+                np.isin(np.arange(len(items.classes)), items.labels[p]) for p in (split.test, split.train)
+            )
+        names = [name for name, lacks in zip(items.classes, tested & ~taught, strict=True) if lacks]
+        if names:
+            first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            texts.append(f"fold {fold}: the test part has classes that the training part lacks ({first})")
+    return texts

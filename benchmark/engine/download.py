@@ -31,7 +31,7 @@ def download(project: Project) -> Outcome:
     for name in sorted({*project.dataset_names(), *project.source_dataset_names()}):
         config = project.dataset(name)
         try:
-            with _Bars() as bars:
+            with Bars() as bars:
                 prepared = prepare(
                     config,
                     project.data_root,
@@ -90,13 +90,13 @@ def _is_elsewhere(weights: WeightsConfig | None, data_root: Path) -> bool:
     return not Path(str(weights.file)).expanduser().absolute().is_relative_to(data_root.absolute())
 
 
-class _Bars:
+class Bars:
     """A progress bar for each file or dataset in the making."""
 
     def __init__(self) -> None:
         self._bars: dict[str, tqdm] = {}
 
-    def __enter__(self) -> "_Bars":
+    def __enter__(self) -> "Bars":
         return self
 
     def __exit__(self, *_: object) -> None:

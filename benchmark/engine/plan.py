@@ -18,6 +18,7 @@ from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.clips import Clip
 from benchmark.datasets.digests import Digests
 from benchmark.datasets.read import read_dataset
+from benchmark.datasets.sources import is_current
 from benchmark.datasets.transfer import sha256_file
 from benchmark.embeddings.registry import family_module
 from benchmark.embeddings.weights import is_here, is_local, resolve
@@ -150,6 +151,11 @@ class Project:
         if dataset not in self._clips:
             self._clips[dataset] = read_dataset(self.dataset(dataset), self.data_root)
         return self._clips[dataset]
+
+    def is_current(self, dataset: str) -> bool:
+        """Whether the files of a dataset are those that its description and params.yaml ask for now."""
+        data = self.params.data
+        return is_current(self.dataset(dataset), self.data_root, seed=data.render_seed, scale=data.render_scale)
 
     def digests(self, dataset: str) -> dict[str, str]:
         """Digest of the audio of each clip of a dataset by clip id, the part of the file that it is included."""

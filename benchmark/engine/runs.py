@@ -8,6 +8,7 @@ from benchmark.config.keys import code_version, content_key
 from benchmark.config.schema_probe import PROTOCOLS, protocol_settings, solver_module, solver_of
 from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.places import root_folder
+from benchmark.datasets.read import is_ready
 from benchmark.engine.items import TaskItems, task_items
 from benchmark.engine.outcome import Failure
 from benchmark.engine.plan import EmbeddingPlan, Project, plan_embeddings
@@ -109,10 +110,22 @@ def project_items(project: Project, task: TaskConfig) -> TaskItems:
         UserError: the data are not here, or are not what the task says.
     """
     dataset = project.catalogue.dataset_of(task)
-    return task_items(
-        task, project.clips(dataset.name), str(project.catalogue.task_file(task)), project.params.active.shrink,
-        root_folder(dataset, project.data_root),
-    )  # fmt: skip
+    where = str(project.catalogue.task_file(task))
+    try:
+        return task_items(
+            task,
+            project.clips(dataset.name),
+            where,
+            project.params.active.shrink,
+            root_folder(dataset, project.data_root),
+        )
+    except UserError as error:
+        if not is_ready(dataset, project.data_root) or project.is_current(dataset.name):
+            raise
+        raise UserError(
+            f"{where}: the files of {dataset.name} are of another version of it; run `leveret download` "
+            f"(with them: {str(error).removeprefix(f'{where}: ')})"
+        ) from None
 
 
 def probe_settings(project: Project, probe: str) -> dict[str, Any]:

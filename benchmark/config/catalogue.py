@@ -127,11 +127,13 @@ def in_profile(config: TaskConfig | EmbeddingConfig | SeparatorConfig, profile: 
 
 
 def override(config: EmbeddingConfig, overrides: Mapping[str, Mapping[str, Any]]) -> EmbeddingConfig:
-    """`config` with the keys that a profile sets for it; `args` and `pretrain` are merged key by key."""
+    """`config` with the keys that a profile sets for it; `args`, `pretrain` and `training` are merged key by key."""
     data = config.model_dump(mode="python")
     for pattern, keys in overrides.items():
         if fnmatchcase(config.name, pattern):
-            merged = {key: {**(data[key] or {}), **keys[key]} for key in ("args", "pretrain") if keys.get(key)}
+            merged = {
+                key: {**(data[key] or {}), **keys[key]} for key in ("args", "pretrain", "training") if keys.get(key)
+            }
             data = {**data, **keys, **merged}
     return parse(data, EmbeddingConfig, f"params.yaml: overrides for {config.name}")
 

@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from benchmark.config.base import Name, Schema
+from benchmark.config.schema_params import TrainingParams
 from benchmark.config.schema_probe import Scaling
 
 
@@ -91,6 +92,9 @@ class EmbeddingConfig(Schema):
     weights: WeightsConfig | None = None
     pretrain: PretrainConfig | None = Field(None, description="family pretrained-here: what it is trained on")
     trainable: bool = Field(False, description="whether the fine-tuning strategies apply")
+    training: dict[str, Any] = Field(
+        default_factory=dict, description="settings of `training` in params.yaml that its network sets for itself"
+    )
     strategies: list[Strategy] | None = Field(
         None, description="those of a task's strategies that apply; all if it is trainable, else frozen alone"
     )
@@ -121,6 +125,16 @@ class EmbeddingConfig(Schema):
         if self.strategies is not None and not self.trainable and set(self.strategies) != {"frozen"}:
             raise ValueError("strategies: need `trainable: true`")
         return self
+
+    @field_validator("training")
+    @classmethod
+    def _settings(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            TrainingParams(**value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        return value
 
     def follows(self, strategy: str) -> bool:
         """Whether a strategy applies to this embedding."""

@@ -1,5 +1,6 @@
 """The schema of params.yaml: what to run, and how; nothing that belongs to one task."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
@@ -45,7 +46,7 @@ class Profile(Schema):
     shrink: bool = Field(False, description="apply the `smoke` section of each task")
     overrides: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="glob of embeddings -> keys of their YAML that this profile sets (args and pretrain are merged)",
+        description="glob of embeddings -> keys of their YAML that this profile sets (args, pretrain and training are merged)",
     )
     mlp: MlpOverrides = MlpOverrides()
     training: dict[str, Any] = Field(default_factory=dict, description="settings of `training` that this profile sets")
@@ -73,13 +74,19 @@ class Profile(Schema):
 
 
 class TrainingParams(Schema):
-    """How networks are pretrained and fine-tuned; the head behind a pretrained network has `hidden` units."""
+    """How networks are pretrained and fine-tuned; the head behind a pretrained network has `hidden` units.
+
+    An embedding's YAML may set some of it for its own network.
+    """
 
     lr: float = Field(1e-3, gt=0)
     batch: int = Field(64, ge=1)
     max_epochs: int = Field(200, ge=1)
     patience: int = Field(50, ge=1)
     hidden: list[int] = Field(default_factory=lambda: [128])
+    frames_per_clip: int | None = Field(
+        None, ge=1, description="evenly spaced patches of a training clip that are learnt from; all by default"
+    )
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     stacked: bool | None = Field(None, description="train all folds as one program; by default where there is a GPU")
@@ -185,10 +192,9 @@ class Params(Schema):
     def _trained(self, profile: Profile) -> TrainingParams:
         return TrainingParams(**{**self.training.model_dump(), **profile.training})
 
-    @property
-    def active_training(self) -> TrainingParams:
-        """Settings of the training as the profile in use sets them."""
-        return self._trained(self.active)
+    def active_training(self, own: Mapping[str, Any] | None = None) -> TrainingParams:
+        """Settings of the training as the profile in use sets them, and then an embedding for its `own` network."""
+        return TrainingParams(**{**self._trained(self.active).model_dump(), **(own or {})})
 
     @property
     def active(self) -> Profile:

@@ -162,7 +162,10 @@ def _trained(
         build_trainable(job.config, job.weights),
         data.inputs,
         labels[data.clip],
-        [Split(*(data.rows(part) for part in (s.train, s.valid, s.test))) for s in splits],
+        [
+            Split(data.rows(s.train, job.settings.frames_per_clip), data.rows(s.valid), data.rows(s.test))
+            for s in splits
+        ],
         job.strategy,
         count,
         job.settings,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmark.audio.io import decode
 from benchmark.datasets.clips import Clip
-from benchmark.embeddings.trainable import Trainable
+from benchmark.embeddings.trainable import Trainable, evenly
 from benchmark.errors import ClipError
 
 
@@ -27,9 +27,15 @@ class NetworkInputs:
     clip: np.ndarray
     lost: dict[int, str]
 
-    def rows(self, clips: np.ndarray) -> np.ndarray:
-        """Rows of some clips, rising."""
-        return np.flatnonzero(np.isin(self.clip, clips))
+    def rows(self, clips: np.ndarray, limit: int | None = None) -> np.ndarray:
+        """Rows of some clips, rising; at most `limit` evenly spaced ones of each."""
+        rows = np.flatnonzero(np.isin(self.clip, clips))
+        if limit is None:
+            return rows
+        _, starts, counts = np.unique(self.clip[rows], return_index=True, return_counts=True)
+        return np.concatenate(
+            [rows[start + evenly(count, limit)] for start, count in zip(starts, counts, strict=True)] or [rows]
+        )
 
 
 def network_inputs(trainable: Trainable, clips: Sequence[Clip], limit: int | None) -> NetworkInputs:

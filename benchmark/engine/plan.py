@@ -34,6 +34,7 @@ COSMETIC = {
     "note",
     "pool",
     "trainable",
+    "training",
     "strategies",
     "pretrain",
     "scaling",

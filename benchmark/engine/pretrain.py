@@ -21,7 +21,6 @@ def pretrain(project: Project) -> Outcome:
     checkpoint is `data/models/<name>/<key>.safetensors`, and a copy `data/models/<name>.safetensors`.
     """
     from benchmark.engine.pretrain_job import pretrain_job
-    from benchmark.training.settings import TrainSettings
 
     outcome = Outcome()
     models = project.data_root / "models"
@@ -35,14 +34,12 @@ def pretrain(project: Project) -> Outcome:
             plans.append(plan_pretraining(project, config))
         except UserError as error:
             outcome.failures.append(Failure(config.name, str(error)))
-    params = project.params.active_training
     device = device_of(project)
-    settings = TrainSettings(**{**params.model_dump(exclude={"control"}), "hidden": tuple(params.hidden)})
     for plan in plans:
         for path in plan.folder.glob("*.state"):
             if not path.name.startswith(plan.key):
                 path.unlink()
-    jobs = [job for plan in plans for job in _jobs(project, plan, settings, device)]
+    jobs = [job for plan in plans for job in _jobs(project, plan, device)]
     # The longest first: what a network costs grows with its size, which its read-out tells roughly.
     jobs.sort(key=lambda job: -(job.config.dim or 0))
     failed: set[str] = set()
@@ -67,13 +64,16 @@ def pretrain(project: Project) -> Outcome:
     return outcome
 
 
-def _jobs(project: Project, plan: PretrainPlan, settings, device: str) -> list:
+def _jobs(project: Project, plan: PretrainPlan, device: str) -> list:
     """The folds of a network that have no checkpoint yet: each by itself, or as one program where they are stacked."""
     from benchmark.engine.pretrain_job import PretrainJob
+    from benchmark.training.settings import TrainSettings
 
+    params = project.params.active_training(plan.config.training)
+    settings = TrainSettings(**{**params.model_dump(exclude={"control"}), "hidden": tuple(params.hidden)})
     missing = [fold for fold in range(len(plan.splits)) if not plan.fold_path(fold).is_file()]
     groups = [missing] if settings.stacks_on(device) and missing else [[fold] for fold in missing]
-    story = provenance(plan, project.params.active_training.model_dump(mode="json"), project.params.seed)
+    story = provenance(plan, params.model_dump(mode="json"), project.params.seed)
     return [
         PretrainJob(
             plan.config, tuple(plan.clips), plan.labels, tuple(plan.classes), tuple(plan.splits), plan.limit,

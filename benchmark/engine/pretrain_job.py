@@ -79,7 +79,9 @@ def pretrain_job(job: PretrainJob, progress: Progress | None = None) -> None:
     labels = rows_in(job.labels[data.clip])
     members = []
     for fold in job.folds:
-        train_rows, valid_rows = (rows_in(data.rows(part)) for part in (job.splits[fold].train, job.splits[fold].valid))
+        split = job.splits[fold]
+        train_rows = rows_in(data.rows(split.train, job.settings.frames_per_clip))
+        valid_rows = rows_in(data.rows(split.valid))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(job.seed, fold, 0))
             net = trainable.fresh(len(job.classes), data.inputs[train_rows])

@@ -126,7 +126,7 @@ def plan_pretraining(project: Project, config: EmbeddingConfig) -> PretrainPlan:
     ]
     limits = [limit for limit in (pretrain.max_frames_per_clip, *(_limit(project, task) for task in tasks)) if limit]
     limit = min(limits, default=None)
-    settings = project.params.active_training.model_dump(mode="json", exclude={"hidden", "control"})
+    settings = project.params.active_training(config.training).model_dump(mode="json", exclude={"hidden", "control"})
     described = config.model_dump(mode="json", include=set(_FIELDS))
     digests = {task.name: project.digests(project.catalogue.dataset_of(task).name) for task in tasks}
     key = content_key(

@@ -38,7 +38,6 @@ def strategy_plans(
         embeddings: those whose weights are here; those that are trained from scratch need none.
         limit: frames of a clip, at most.
     """
-    settings = project.params.active_training.model_dump(mode="json")
     dataset = project.catalogue.dataset_of(task).name
     plans = []
     for strategy in strategies_of(project, task):
@@ -47,15 +46,15 @@ def strategy_plans(
         if strategy == "scratch":
             configs = [c for c in project.embeddings if c.trainable and c.follows(strategy)]
             wanted = [project.plan_embedding(config, with_weights=False) for config in configs]
-            used = {key: value for key, value in settings.items() if key != "hidden"}
         else:
             wanted = [plan for plan in embeddings if plan.config.trainable and plan.config.follows(strategy)]
-            used = settings
-        used = {**used, "control": task.control and settings["control"]}
         for embedding in wanted:
+            settings = project.params.active_training(embedding.config.training).model_dump(mode="json")
+            headless = {"hidden"} if strategy == "scratch" else set()
+            used = {key: value for key, value in settings.items() if key not in headless}
             keyed = {
                 "strategy": strategy,
-                "settings": used,
+                "settings": {**used, "control": task.control and settings["control"]},
                 "limit": limit,
                 "max_lost": project.params.extract.max_lost,
             }

@@ -306,9 +306,11 @@ def bench_pretrain(
     strategy: Annotated[
         list[str], typer.Option(help="frozen, partial, full or scratch; the first three by default.")
     ] = [],  # noqa: B006
-    clips: Annotated[int, typer.Option(help="Inputs of the made task.")] = 400,
-    epochs: Annotated[int, typer.Option(help="Epochs of every training.")] = 10,
+    clips: Annotated[int, typer.Option(help="Inputs of the made task.")] = 320,
+    epochs: Annotated[int, typer.Option(help="Epochs of every training, at most.")] = 40,
+    patience: Annotated[int, typer.Option(help="Epochs without a better validation accuracy before one stops.")] = 10,
     clock: Annotated[str, typer.Option(help="wall, or cpu: less disturbed by other work on the machine.")] = "wall",
+    threads: Annotated[int, typer.Option(help="Threads of the plain loop by the clock; 0: one a core.")] = 0,
     json: Json = False,
     markdown: Markdown = False,
 ) -> None:
@@ -316,7 +318,8 @@ def bench_pretrain(
     from benchmark.bench.pretrain import run
     from benchmark.console import print_bench
 
-    print_bench(run(network, strategy, clips=clips, epochs=epochs, clock=clock), json, markdown)
+    report = run(network, strategy, clips=clips, epochs=epochs, patience=patience, clock=clock, threads=threads)
+    print_bench(report, json, markdown)
 
 
 @bench.command("probe")

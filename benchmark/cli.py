@@ -252,6 +252,7 @@ def bench_cost(
 def bench_extract(
     embedding: Embeddings = [],  # noqa: B006
     seconds: Annotated[float, typer.Option(help="Length of a file.")] = 10.0,
+    files: Annotated[int, typer.Option(help="Number of files.")] = 4,
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     threads: Threads = 0,
     rounds: Annotated[int, typer.Option(help="How often each side is timed.")] = 3,
@@ -268,6 +269,7 @@ def bench_extract(
         _State.root,
         embedding,
         seconds=seconds,
+        files=files,
         precision=precision,
         threads=threads,
         rounds=rounds,

@@ -11,3 +11,14 @@ import torch  # noqa: E402
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _conversions_aside(tmp_path_factory):
+    """Seeded weights in the authors' formats leave no conversions under LEVERET_HOME."""
+    from benchmark.embeddings import conversion
+
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "home", lambda: home)
+        yield

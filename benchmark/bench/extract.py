@@ -15,16 +15,15 @@ from benchmark.bench.peers.client import Peer
 from benchmark.bench.report import BenchReport
 from benchmark.bench.sounds import write_files
 from benchmark.bench.timing import Clock, Timed, in_turns, timed
+from benchmark.bench.workers import Workers
 from benchmark.config.catalogue import Catalogue
 from benchmark.config.schema_embedding import EmbeddingConfig
-from benchmark.embeddings.base import Embedding, pool
 from benchmark.embeddings.registry import build_embedding
 from benchmark.embeddings.seeded import build_seeded
 from benchmark.embeddings.weights import is_here
 from benchmark.engine.precision import use_fast_float32_matmul
 from benchmark.errors import UserError
 
-_FILES = 3
 # Embeddings that do what a reference's script in `peers` does: family -> model.
 _PEERS = {"beats": "iter3", "ge2e": None, "ina": "sm", "openl3": "mel256-512", "panns": "cnn14"}
 
@@ -34,6 +33,7 @@ def run(
     select: Sequence[str] = (),
     *,
     seconds: float = 10.0,
+    files: int = 4,
     precision: str = "float32",
     threads: int = 0,
     rounds: int = 3,
@@ -45,9 +45,11 @@ def run(
     Args:
         root: the project.
         select: names or globs of embeddings; all by default.
-        seconds: of audio a file; there are three.
+        seconds: of audio a file.
+        files: how many there are.
         precision: `float32` or `bfloat16`, for families that know it.
-        threads: of PyTorch; 0: as many as it takes by itself.
+        threads: of the forward pass and of the reference, and processes of one thread of the whole extraction; 0: as many
+            as PyTorch takes by itself.
         rounds: how often each side is timed; a round is every side once.
         clock: `wall`, or `cpu`: processor seconds, which other work on the machine changes less.
         peers: folder of references, as `benchmark.bench.peers.client` says; without it none is measured.
@@ -62,22 +64,27 @@ def run(
     for field, value, known in (("precision", precision, ("float32", "bfloat16")), ("clock", clock, ("wall", "cpu"))):
         if value not in known:
             raise UserError(f"--{field} {value}: unknown; one of {', '.join(known)}")
+    if files < 1:
+        raise UserError(f"--files {files}: there must be one at least")
     configs = selected(root, select)
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
+    used = torch.get_num_threads()
     fast = use_fast_float32_matmul()
     report = BenchReport(f"Extraction, audio seconds per second, {precision}", [])
     with tempfile.TemporaryDirectory(prefix="leveret-bench-") as folder:
-        files = write_files(Path(folder), _FILES, seconds)
+        sounds = write_files(Path(folder), files, seconds)
         for config in configs:
-            row, notes = _row(config, files, seconds * _FILES, precision, rounds, clock, peers)
+            row, notes = _row(config, sounds, seconds * files, precision, rounds, clock, peers)
             report.rows.append(row)
             report.notes += [f"{config.name}: {note}" for note in notes]
     torch.set_num_threads(before)
     report.notes[:0] = [
-        f"{_FILES} stereo WAV files of {seconds:g} s at 44.1 kHz; medians of {rounds} rounds in which all sides take turns, by the "
+        f"{files} stereo WAV files of {seconds:g} s at 44.1 kHz; medians of {rounds} rounds in which all sides take turns, by the "
         f"{clock} clock; float32 products by {'oneDNN' if fast else 'the default library'}.",
-        "whole: decode, resample, front end, network, pool, from files; forward: the network alone on batches that are ready.",
+        f"whole: from files to a shard of the store (decode, resample, front end, network), in processes of one thread, {used} "
+        f"at most; forward: the network alone on batches that are ready, {used} thread(s); reference: one file at a time, {used} "
+        "thread(s).",
     ]
     return report
 
@@ -115,11 +122,12 @@ def _row(
             peer = None
             if peers is not None and config.family in _PEERS and config.model in (_PEERS[config.family], None):
                 peer = stack.enter_context(Peer(config.family, peers, files, torch.get_num_threads()))
+            workers = stack.enter_context(Workers(config, not here, files, torch.get_num_threads()))
         except UserError as error:
             return row, [str(error)]
         if not here:
             notes.append("random weights")
-        sides: dict[str, Timed] = {"whole": timed(lambda: _whole(embedding, files))}
+        sides: dict[str, Timed] = {"whole": workers.run}
         forward = bare_forward(embedding, [decode(path, embedding.sample_rate) for path in files])
         if forward is not None:
             sides["forward"] = timed(forward)
@@ -132,8 +140,3 @@ def _row(
         if other in taken:
             row[f"whole / {other}"] = taken[other] / taken["whole"]
     return row, notes
-
-
-def _whole(embedding: Embedding, files: list[Path]) -> None:
-    for frames, _ in embedding.embed([decode(path, embedding.sample_rate) for path in files]):
-        pool(frames, embedding.pool_how)

@@ -17,9 +17,10 @@ from benchmark.audio.cepstra import peak_normalized
 from benchmark.audio.frontends import MelSpectrogram, hann, stft_magnitude
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
+from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
 from benchmark.embeddings.formats import read_keras_h5
-from benchmark.embeddings.weight_files import RANDOM, companion, fill, needed
+from benchmark.embeddings.weight_files import RANDOM, companion, needed
 from benchmark.errors import UserError
 from benchmark.models.acmus import Acmus, load_keras
 
@@ -110,7 +111,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> Feature
     path = needed(config, weights, "the authors' .h5 file")
     model = MODELS[config.model]
     net = Acmus(model.classes)
-    fill(path, lambda: load_keras(net, read_keras_h5(path)))
+    fill_converted(net, path, lambda: load_keras(net, read_keras_h5(path)))
     norm = read_normalisation(companion(config, path, "normalisation", f"{config.model}.npz"), config.model)
     return FeatureEmbedding(
         config,

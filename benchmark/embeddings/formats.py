@@ -3,8 +3,9 @@
 Functions:
     read_keras_h5: Keras HDF5 weights (or whole models), plain or gzipped.
     read_tensor_bundle: a TensorFlow checkpoint of two files, `.index` and `.data-00000-of-00001`.
+    read_tensor_slices: a TensorFlow checkpoint of one file, `.ckpt`, as TensorFlow wrote it up to 2016.
 
-Both give arrays in the layout of the file; the architecture's module knows how they map to PyTorch.
+All give arrays in the layout of the file; the architecture's module knows how they map to PyTorch.
 """
 
 import gzip
@@ -25,6 +26,8 @@ _FOOTER_BYTES = 48
 _NO_COMPRESSION = 0
 # From tensorflow/core/framework/types.proto; other types than these hold no weights.
 _DTYPES = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
+# Where TensorProto keeps numbers of float32.
+_FLOATS = 5
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -61,6 +64,44 @@ def read_tensor_bundle(index: Path, data: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{index}: not a TensorFlow checkpoint of one shard ({error}); fetch it again") from None
 
 
+def read_tensor_slices(path: Path) -> dict[str, np.ndarray]:
+    """Variables of float32 of a TensorFlow checkpoint of one file, by name; others (the counter of steps) are left out.
+
+    Raises:
+        UserError: the file is damaged, or holds a variable in several slices.
+    """
+    try:
+        entries = [dict(_fields(value)) for _, value in _table(path.read_bytes())]
+        shapes = dict(_described(meta) for entry in entries if 1 in entry for meta in _all(entry[1], 1))
+        slices = [dict(_fields(entry[2])) for entry in entries if 2 in entry]
+        values = [(part[1].decode(), dict(_fields(part[3])).get(_FLOATS)) for part in slices]
+        if len(values) != len(dict(values)):
+            raise ValueError("a variable in several slices")
+        return {
+            name: np.frombuffer(content, "<f4").reshape(shapes[name]).copy()
+            for name, content in values
+            if content is not None
+        }
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise UserError(f"{path}: not a TensorFlow checkpoint of one file ({error}); fetch it again") from None
+
+
+def _described(meta: bytes) -> tuple[str, list[int]]:
+    """Name and shape of one SavedSliceMeta: 1 name, 2 shape."""
+    fields = dict(_fields(meta))
+    return fields[1].decode(), _shape(fields.get(2, b""))
+
+
+def _shape(message: bytes) -> list[int]:
+    """A TensorShapeProto: 2 a dimension, whose 1 is its size."""
+    return [dict(_fields(dim)).get(1, 0) for dim in _all(message, 2)]
+
+
+def _all(message: bytes, number: int) -> list[bytes]:
+    """All values of a repeated field."""
+    return [value for found, value in _fields(message) if found == number]
+
+
 def _is_gzip(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(2) == _GZIP_MAGIC
@@ -77,7 +118,7 @@ def _text(name: bytes | str) -> str:
 def _variable(entry: bytes, values: bytes) -> np.ndarray:
     """The array of one BundleEntryProto: 1 dtype, 2 shape, 3 shard, 4 offset, 5 size."""
     fields = dict(_fields(entry))
-    shape = [dict(_fields(dim)).get(1, 0) for number, dim in _fields(fields.get(2, b"")) if number == 2]
+    shape = _shape(fields.get(2, b""))
     offset, size = fields.get(4, 0), fields.get(5, 0)
     if fields.get(3, 0) != 0 or offset + size > len(values):
         raise ValueError("values lie outside the data file")

@@ -18,6 +18,7 @@ from benchmark.audio.frontends import MelSpectrogram
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.base import Embedding
+from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.formats import read_keras_h5
 from benchmark.embeddings.stretches import Context
 from benchmark.embeddings.weight_files import RANDOM, companion, fill, needed, read_state
@@ -109,5 +110,5 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> GatedCn
     if path.suffix == ".safetensors":
         fill(path, lambda: load_strict(net, read_state(path)))
     else:
-        fill(path, lambda: load_keras(net, read_keras_h5(path)))
+        fill_converted(net, path, lambda: load_keras(net, read_keras_h5(path)))
     return GatedCnnEmbedding(config, net, read_scaler(companion(config, path, "scaler", "scaler.npz")), device)

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from benchmark.audio import ina_mel
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
+from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.formats import read_keras_h5
 from benchmark.embeddings.patches import PatchEmbedding, Patches
 from benchmark.embeddings.stretches import Context
 from benchmark.embeddings.trainable import Trainable, evenly
-from benchmark.embeddings.weight_files import fill, needed
+from benchmark.embeddings.weight_files import needed
 from benchmark.errors import UserError
 from benchmark.models.ina import DESIGNS, FRAMES, Ina, load_keras
 from benchmark.models.ina_stem import STEP, SharedStem
@@ -205,5 +206,5 @@ def _arguments(config: EmbeddingConfig) -> tuple[str, int, str]:
 def _with_weights(config: EmbeddingConfig, weights: Path | None) -> Ina:
     net = Ina(str(config.model))
     path = needed(config, weights, "the authors' .hdf5 file")
-    fill(path, lambda: load_keras(net, read_keras_h5(path)))
+    fill_converted(net, path, lambda: load_keras(net, read_keras_h5(path)))
     return net

@@ -13,10 +13,11 @@ from benchmark.audio.cepstra import peak_normalized
 from benchmark.audio.frontends import MelSpectrogram, hann
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
+from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout, patch_inputs
 from benchmark.embeddings.formats import read_keras_h5
 from benchmark.embeddings.trainable import Prepared, Trainable
-from benchmark.embeddings.weight_files import fill, needed
+from benchmark.embeddings.weight_files import needed
 from benchmark.models.jazz_solo import JazzSolo, load_keras
 
 SAMPLE_RATE = 22050
@@ -91,5 +92,5 @@ def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
 def _with_weights(config: EmbeddingConfig, weights: Path | None) -> JazzSolo:
     path = needed(config, weights, "the authors' .hdf5 file")
     net = JazzSolo()
-    fill(path, lambda: load_keras(net, read_keras_h5(path)))
+    fill_converted(net, path, lambda: load_keras(net, read_keras_h5(path)))
     return net

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from benchmark.audio.frontends import MelSpectrogram
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
+from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.formats import read_tensor_bundle
 from benchmark.embeddings.precision import DTYPES, InPrecision
-from benchmark.embeddings.weight_files import companion, fill, needed
+from benchmark.embeddings.weight_files import companion, needed
 from benchmark.embeddings.windows import WindowEmbedding, Windows, hop_in_frames
 from benchmark.models.musicnn import BANDS, FRAMES, Musicnn, MusicnnVgg, load_tensorflow
 
@@ -57,7 +58,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     path = needed(config, weights, "the checkpoint's .data-00000-of-00001 file")
     index = companion(config, path, "index", path.name.removesuffix(".data-00000-of-00001") + ".index")
     net = kind(args["read_out"])
-    fill(path, lambda: load_tensorflow(net, read_tensor_bundle(index, path)))
+    fill_converted(net, path, lambda: load_tensorflow(net, read_tensor_bundle(index, path)), index)
     hop = HOP * hop_in_frames(config, args["hop"], HOP, SAMPLE_RATE)
     return WindowEmbedding(
         config,

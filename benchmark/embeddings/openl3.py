@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from benchmark.audio import frontends
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
+from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.formats import read_keras_h5
 from benchmark.embeddings.precision import DTYPES, InPrecision
-from benchmark.embeddings.weight_files import fill, needed
+from benchmark.embeddings.weight_files import needed
 from benchmark.embeddings.windows import WindowEmbedding, Windows
 from benchmark.errors import UserError
 from benchmark.models.openl3 import SIZES, OpenL3, load_keras
@@ -94,7 +95,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     representation, size = str(config.model).split("-")
     net = OpenL3(int(size))
     path = needed(config, weights, "the authors' .h5 file")
-    fill(path, lambda: load_keras(net, read_keras_h5(path)))
+    fill_converted(net, path, lambda: load_keras(net, read_keras_h5(path)))
     net.fold()
     if torch.device(device).type == "cpu" and args["dtype"] == "float32":
         use_winograd(net)

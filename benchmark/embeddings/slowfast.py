@@ -16,6 +16,7 @@ from torch.nn import functional
 from benchmark.audio.frontends import MelSpectrogram, hann
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
+from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
 from benchmark.embeddings.patches import PatchEmbedding, Patches
 from benchmark.embeddings.stretches import Context
@@ -130,7 +131,10 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> PatchEm
         return MuleEmbedding(config, MuleMel(args["amplitude"]).to(device), net, device)
     args = check_args(config, {"final_conv": True})
     hares = HaresSlowfast(args["final_conv"])
-    fill(path, lambda: _load_hares(hares, path))
+    if path.suffix == ".npz":
+        fill_converted(hares, path, lambda: _load_arrays(hares, path))
+    else:
+        fill(path, lambda: load_strict(hares, read_state(path)))
     hares.to(device).eval().fold()
     return FeatureEmbedding(
         config,
@@ -145,9 +149,6 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> PatchEm
     )
 
 
-def _load_hares(net: HaresSlowfast, path: Path) -> None:
-    if path.suffix == ".npz":
-        with np.load(path) as params:
-            load_haiku(net, params)
-    else:
-        load_strict(net, read_state(path))
+def _load_arrays(net: HaresSlowfast, path: Path) -> None:
+    with np.load(path) as params:
+        load_haiku(net, params)

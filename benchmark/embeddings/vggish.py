@@ -15,12 +15,14 @@ from torch import nn
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.audioset_mel import HOP, PATCH, SAMPLE_RATE, LogMel
+from benchmark.embeddings.conversion import fill_converted
+from benchmark.embeddings.formats import read_tensor_slices
 from benchmark.embeddings.precision import DTYPES, InPrecision
 from benchmark.embeddings.weight_files import RANDOM, companion, fill, needed, read_state
 from benchmark.embeddings.windows import WindowEmbedding, Windows, hop_in_frames
 from benchmark.errors import UserError
 from benchmark.models.strict import load_strict
-from benchmark.models.vggish import QUANTIZATIONS, SIZE, Postprocessor, VGGish, load_pca
+from benchmark.models.vggish import QUANTIZATIONS, SIZE, Postprocessor, VGGish, load_pca, load_tensorflow
 
 MODELS = ("vggish", "vggish-pca")
 LOG_OFFSET = 0.01
@@ -29,7 +31,7 @@ _BATCH = 32
 
 
 def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowEmbedding:
-    """Build VGGish from torchvggish's checkpoint.
+    """Build VGGish from torchvggish's checkpoint or from the authors' own, `vggish_model.ckpt`.
 
     Raises:
         UserError: another model, arguments that do not fit, or weights that are missing or not VGGish's.
@@ -39,9 +41,12 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     check_choice(config, "model", config.model, MODELS)
     check_choice(config, "args: quantization", args["quantization"], QUANTIZATIONS)
     check_choice(config, "args: dtype", args["dtype"], DTYPES)
-    path = needed(config, weights, "torchvggish's .pth file")
+    path = needed(config, weights, "torchvggish's .pth file or the authors' .ckpt file")
     net = VGGish(args["final_relu"])
-    fill(path, lambda: load_strict(net, read_state(path)))
+    if path.suffix == ".ckpt":
+        fill_converted(net, path, lambda: load_tensorflow(net, read_tensor_slices(path)))
+    else:
+        fill(path, lambda: load_strict(net, read_state(path)))
     network = nn.Sequential(LogMel(LOG_OFFSET), InPrecision(net, args["dtype"]))
     whole_numbers = config.model == "vggish-pca"
     if whole_numbers:

@@ -8,9 +8,10 @@ from torch import nn
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.audioset_mel import HOP, PATCH, SAMPLE_RATE, LogMel
+from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.formats import read_keras_h5
 from benchmark.embeddings.precision import DTYPES, InPrecision
-from benchmark.embeddings.weight_files import fill, needed
+from benchmark.embeddings.weight_files import needed
 from benchmark.embeddings.windows import WindowEmbedding, Windows, hop_in_frames
 from benchmark.models.yamnet import SIZE, YAMNet, load_keras
 
@@ -31,7 +32,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     check_choice(config, "args: dtype", args["dtype"], DTYPES)
     net = YAMNet()
     path = needed(config, weights, "the authors' yamnet.h5")
-    fill(path, lambda: load_keras(net, read_keras_h5(path)))
+    fill_converted(net, path, lambda: load_keras(net, read_keras_h5(path)))
     hop = HOP * hop_in_frames(config, args["hop"], HOP, SAMPLE_RATE)
     return WindowEmbedding(
         config,

@@ -10,10 +10,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmark.models.keras_layout import assign, check_layers
+
 FRAMES, BANDS, SIZE = 96, 64, 128
 
 # Output channels; M: maximum over 2 x 2.
 _LAYERS = (64, "M", 128, "M", 256, 256, "M", 512, 512, "M")
+
+# What TensorFlow's definition calls them.
+_TENSORFLOW = (
+    "conv1",
+    "conv2",
+    "conv3/conv3_1",
+    "conv3/conv3_2",
+    "conv4/conv4_1",
+    "conv4/conv4_2",
+    "fc1/fc1_1",
+    "fc1/fc1_2",
+    "fc2",
+)
 
 QUANTIZATIONS = ("truncate", "round", "none")
 _CLIP = 2.0
@@ -74,6 +89,25 @@ class Postprocessor(nn.Module):
         x = (x - self.pca_means) @ self.pca_eigen_vectors.T
         x = (x.clamp(-_CLIP, _CLIP) + _CLIP) * (255.0 / (2 * _CLIP))
         return {"truncate": torch.trunc, "round": torch.round, "none": torch.clone}[self.quantization](x)
+
+
+def load_tensorflow(net: VGGish, variables: Mapping[str, np.ndarray]) -> None:
+    """Copy the variables of the authors' checkpoint, `vggish_model.ckpt`, into `net`.
+
+    Raises:
+        ValueError: a variable is missing, unexpected or of another shape; the message names it.
+    """
+    convolutions = [module for module in net.features if isinstance(module, nn.Conv2d)]
+    dense = [module for module in net.embeddings if isinstance(module, nn.Linear)]
+    layers = {f"vggish/{name}": module for name, module in zip(_TENSORFLOW, (*convolutions, *dense), strict=True)}
+    found: dict[str, list[np.ndarray]] = {}
+    for name in sorted(variables, reverse=True):
+        layer, _, kind = name.rpartition("/")
+        # Weights before biases.
+        found.setdefault(layer if kind in ("weights", "biases") else name, []).append(variables[name])
+    check_layers(found, list(layers))
+    for name, module in layers.items():
+        assign(module, found[name], name)
 
 
 def load_pca(postprocessor: Postprocessor, arrays: Mapping[str, np.ndarray]) -> None:

@@ -11,6 +11,9 @@ from torch import nn
 from benchmark.bench.extract import run
 from benchmark.bench.forward import bare_forward
 from benchmark.bench.sounds import write_files
+from benchmark.bench.workers import Workers
+from benchmark.config.load import load
+from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +32,7 @@ def test_files_are_sound_and_the_same_each_time(tmp_path):
 
 def test_rows_have_what_was_measured():
     threads = torch.get_num_threads()
-    report = run(ROOT, ["logmel-stats", "swishnet-slim-mel"], seconds=1.0, rounds=1, threads=1)
+    report = run(ROOT, ["logmel-stats", "swishnet-slim-mel"], seconds=1.0, files=2, rounds=1, threads=1)
     assert torch.get_num_threads() == threads
     plain, net = report.rows
     assert plain["whole"] > 0 and "forward" not in plain
@@ -38,12 +41,22 @@ def test_rows_have_what_was_measured():
 
 
 def test_a_peer_that_is_not_there_is_said_in_the_notes(tmp_path):
-    report = run(ROOT, ["ge2e"], seconds=1.0, rounds=1, peers=tmp_path)
+    report = run(ROOT, ["ge2e"], seconds=1.0, files=1, rounds=1, peers=tmp_path)
     assert report.rows == [{"embedding": "ge2e"}]
     assert any("ge2e/venv" in note for note in report.notes)
 
 
-@pytest.mark.parametrize("wrong", [{"precision": "int3"}, {"clock": "sun"}, {"select": ["nobody"]}])
+def test_files_are_divided_among_processes_that_extract_them_all(tmp_path, monkeypatch):
+    files = write_files(tmp_path, 5, 0.3)
+    config = load(ROOT / "embeddings" / "logmel-stats.yaml", EmbeddingConfig)
+    with Workers(config, False, files, 2) as workers:
+        assert workers._parts == [tuple(files[::2]), tuple(files[1::2])]
+        first, second = workers.run(), workers.run()
+    assert second["cpu"] > 0 and 0 < second["wall"] < first["wall"]
+    assert len(Workers(config, False, files[:1], 2)._parts) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"precision": "int3"}, {"clock": "sun"}, {"select": ["nobody"]}, {"files": 0}])
 def test_unknown_choices_are_one_line(wrong):
     with pytest.raises(UserError, match=str(next(iter(wrong.values()))).strip("[]'")):
         run(ROOT, **wrong)

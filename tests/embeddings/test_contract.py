@@ -1,4 +1,4 @@
-"""What every embedding promises, checked for every YAML whose weights can be had without an account or a hub."""
+"""What every embedding promises: for every YAML, with its weights where a package index is enough, else with random ones."""
 
 from pathlib import Path
 
@@ -7,9 +7,12 @@ import pytest
 
 from benchmark.config.load import load
 from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.embeddings.costs import key_of
 from benchmark.embeddings.registry import build_embedding, family_module
 from benchmark.embeddings.weights import is_here
-from tests.embeddings.contract import check_contract
+from benchmark.errors import UserError
+from tests.embeddings.contract import check_contract, check_hear
+from tests.embeddings.thinned import build_thin, thin
 from tests.parity.checkpoints import noisy_waveform
 
 CONFIGS = [load(path, EmbeddingConfig) for path in sorted((Path(__file__).parents[2] / "embeddings").glob("*.yaml"))]
@@ -31,6 +34,11 @@ def _case(config: EmbeddingConfig):
 
 
 AT_HAND = [_case(config) for config in CONFIGS if at_hand(config)]
+OTHERS = [config for config in CONFIGS if not at_hand(config)]
+# Seconds of the longest clip where one of 1.7 s is less than a window and a half.
+LONGEST_S = {"acmus-ensemble": 5.0, "acmus-speech-music": 5.0, "aenet": 3.2, "gated-cnn-tagging": 11.0, "mule": 3.5}
+# What is a package, not a file.
+PACKAGES = ("hear", "opensmile")
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
@@ -49,7 +57,32 @@ def test_baselines_and_wheels_are_at_hand():
 
 @pytest.mark.parametrize("config", AT_HAND)
 def test_company_changes_nothing_and_nothing_is_infinite(config):
-    check_contract(build_embedding(config, device="cpu"))
+    embedding = build_embedding(config, device="cpu")
+    check_contract(embedding)
+    check_hear(embedding)
+
+
+_checked: set[str] = set()
+
+
+@pytest.mark.parametrize("config", OTHERS, ids=lambda config: config.name)
+def test_company_changes_nothing_and_nothing_is_infinite_whatever_the_weights(config, monkeypatch):
+    thin(monkeypatch)
+    try:
+        embedding = build_thin(config)
+    except UserError as error:
+        if config.family not in PACKAGES:
+            raise
+        pytest.skip(str(error))
+    if config.dim is not None:
+        assert embedding.dim == config.dim
+    # Under another YAML with the same arguments it is the same embedding, as there are no weights.
+    if key_of(config) not in _checked:
+        # AENet repeats what is shorter than its patch, to twice the length of a patch where it is less than a second.
+        edge_seconds = 1.0 if config.family == "aenet" else 0.5
+        check_contract(embedding, seconds=LONGEST_S.get(config.name, 1.7), edge_seconds=edge_seconds)
+        check_hear(embedding)
+        _checked.add(key_of(config))
 
 
 @pytest.mark.parametrize("config", AT_HAND)

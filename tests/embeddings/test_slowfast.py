@@ -9,7 +9,6 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.slowfast import SAMPLE_RATE, MuleMel, build, slice_centres, standardized
 from benchmark.errors import UserError
 from benchmark.models.slowfast_nfnet import HaresSlowfast, MuleSlowfast
-from tests.embeddings.contract import check_contract
 from tests.parity.checkpoints import noisy_waveform, relative_error
 from tests.parity.make_mule import SAMPLES, seeded_mule
 from tests.parity.seeded import seeded_waveform
@@ -61,17 +60,12 @@ def test_slices_fit_and_go_on(frames):
     assert centres.min() >= 150 and centres.max() <= frames - 150
 
 
-@pytest.mark.slow
-def test_mule_keeps_the_contract(mule):
-    check_contract(mule, seconds=3.5)
-
-
-@pytest.mark.slow
-def test_hares_keeps_the_contract(folder):
+def test_hares_without_its_last_convolutions_is_narrower(folder):
     config = EmbeddingConfig(name="h", family="slowfast", model="hares", args={"final_conv": False})
     hares = build(config, folder / "hares.safetensors", "cpu")
     assert hares.dim == 1728
-    check_contract(hares, seconds=3.5)
+    frames, times = hares.embed([noisy_waveform(20_000, SAMPLE_RATE)])[0]
+    assert frames.shape == (1, 1728) and times[0] == pytest.approx(1.495, abs=0.02)
 
 
 def test_the_other_networks_file_is_refused(folder):

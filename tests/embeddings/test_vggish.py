@@ -8,8 +8,15 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.audioset_mel import LogMel
 from benchmark.embeddings.vggish import LOG_OFFSET, SAMPLE_RATE, build
 from benchmark.errors import UserError
-from benchmark.models.vggish import Postprocessor, VGGish, load_pca
-from tests.parity.checkpoints import noisy_waveform, relative_error, vggish_arrays, vggish_pca_arrays
+from benchmark.models.vggish import Postprocessor, VGGish, load_pca, load_tensorflow
+from tests.parity.checkpoints import (
+    noisy_waveform,
+    relative_error,
+    vggish_arrays,
+    vggish_pca_arrays,
+    vggish_variables,
+    write_tensor_slices,
+)
 from tests.parity.make_vggish import LENGTHS
 from tests.parity.seeded import seeded_waveform
 
@@ -49,6 +56,39 @@ def test_agrees_with_torchvggish_before_its_last_activation(linear, clip):
 def test_agrees_with_torchvggish_with_its_last_activation(weights):
     frames = vggish(weights, final_relu=True).embed([noisy_waveform(LENGTHS[1], SAMPLE_RATE)])[0][0]
     assert relative_error(frames, REFERENCE["relu-1"]) < 1e-4
+
+
+def test_the_authors_variables_fill_the_same_places():
+    arrays = vggish_arrays()
+    net = VGGish()
+    load_tensorflow(net, vggish_variables(arrays))
+    state = net.state_dict()
+    assert state.keys() == arrays.keys()
+    assert all(np.array_equal(state[key].numpy(), array) for key, array in arrays.items())
+
+
+def test_the_authors_checkpoint_is_told_by_its_name(tmp_path):
+    path = write_tensor_slices(tmp_path / "vggish_model.ckpt", {"vggish/fc2/biases": np.zeros(128, np.float32)})
+    with pytest.raises(UserError, match=r"vggish_model\.ckpt: missing layers.*vggish/conv1"):
+        vggish(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda found: found.pop("vggish/fc2/biases"), "vggish/fc2"),
+        (lambda found: found.update({"vggish/fc3/weights": np.zeros((2, 2), np.float32)}), "vggish/fc3"),
+        (lambda found: found.update({"vggish/conv1/weights": np.zeros((3, 3, 1, 2), np.float32)}), "vggish/conv1"),
+    ],
+)
+def test_other_variables_are_refused_by_name(change, named):
+    with torch.device("meta"):
+        net = VGGish()
+    zeros = {key: np.broadcast_to(np.float32(0), value.shape) for key, value in net.state_dict().items()}
+    variables = vggish_variables(zeros)
+    change(variables)
+    with pytest.raises(ValueError, match=named):
+        load_tensorflow(net, variables)
 
 
 def test_post_processing_agrees_with_torchvggish():

@@ -133,6 +133,14 @@ def write_tensor_bundle(stem: Path, variables: Mapping[str, np.ndarray]) -> Path
         entry = _field(1, 1) + _field(2, shape) + _field(4, len(data)) + _field(5, array.nbytes)
         entries.append((name.encode(), entry + b"\x35\0\0\0\0"))
         data += array.astype("<f4").tobytes()
+    stem.with_name(stem.name + ".index").write_bytes(_table(entries))
+    values = stem.with_name(stem.name + ".data-00000-of-00001")
+    values.write_bytes(data)
+    return values
+
+
+def _table(entries: list[tuple[bytes, bytes]]) -> bytes:
+    """A table of one block of data."""
     block = _block(entries)
     table = block + b"\0" * 5
     handle = _varint(0) + _varint(len(block))
@@ -140,10 +148,7 @@ def write_tensor_bundle(stem: Path, variables: Mapping[str, np.ndarray]) -> Path
     index_handle = _varint(len(table)) + _varint(len(index_block))
     table += index_block + b"\0" * 5
     footer = (_varint(0) + _varint(0) + index_handle).ljust(40, b"\0")
-    stem.with_name(stem.name + ".index").write_bytes(table + footer + 0xDB4775248B80FB57.to_bytes(8, "little"))
-    values = stem.with_name(stem.name + ".data-00000-of-00001")
-    values.write_bytes(data)
-    return values
+    return table + footer + 0xDB4775248B80FB57.to_bytes(8, "little")
 
 
 def _block(entries: list[tuple[bytes, bytes]]) -> bytes:
@@ -171,3 +176,34 @@ def _varint(value: int) -> bytes:
         content += bytes([value & 0x7F | 0x80])
         value >>= 7
     return content + bytes([value])
+
+
+def write_tensor_slices(path: Path, variables: Mapping[str, np.ndarray]) -> Path:
+    """Write a TensorFlow checkpoint of one file, as TensorFlow wrote them up to 2016."""
+    described, slices = b"", []
+    for name, array in sorted(variables.items()):
+        shape = b"".join(_field(2, _field(1, size)) for size in array.shape)
+        described += _field(1, _field(1, name.encode()) + _field(2, shape) + _field(3, 1))
+        values = _field(1, 1) + _field(5, array.astype("<f4").tobytes())
+        # Keys are only ever compared.
+        slices.append((b"\1" + name.encode(), _field(2, _field(1, name.encode()) + _field(3, values))))
+    path.write_bytes(_table([(b"", _field(1, described)), *slices]))
+    return path
+
+
+def vggish_variables(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays with the keys of torchvggish's state dict under the names and in the layouts of the authors' variables."""
+    layers = {
+        "conv1": "features.0",
+        "conv2": "features.3",
+        "conv3/conv3_1": "features.6",
+        "conv3/conv3_2": "features.8",
+    }
+    layers |= {"conv4/conv4_1": "features.11", "conv4/conv4_2": "features.13"}
+    layers |= {"fc1/fc1_1": "embeddings.0", "fc1/fc1_2": "embeddings.2", "fc2": "embeddings.4"}
+    variables = {}
+    for theirs, ours in layers.items():
+        weight = arrays[f"{ours}.weight"]
+        variables[f"vggish/{theirs}/weights"] = weight.transpose(2, 3, 1, 0) if weight.ndim == 4 else weight.T
+        variables[f"vggish/{theirs}/biases"] = arrays[f"{ours}.bias"]
+    return variables

@@ -4,10 +4,12 @@ Usage: python -m tests.parity.validate_hear [NAME OR GLOB ...]
 
 Run it in the repository. Needs hearvalidator (2021.0.2 was used; `pip install --no-deps hearvalidator`). Its import of
 TensorFlow, which our modules do not use, is satisfied by an empty module where there is none. Weights that are here are
-used, random ones in place of the others. The quick ones come first; the whole takes an hour on a core.
+used, random ones in place of the others. Embeddings that differ in their weights alone are then one and the same, which
+is run once. The quick ones come first; the whole takes an hour on a core.
 """
 
 import contextlib
+import importlib.machinery
 import io
 import sys
 import time
@@ -21,7 +23,7 @@ import torch
 from benchmark import hear
 from benchmark.config.catalogue import Catalogue
 from benchmark.config.schema_embedding import EmbeddingConfig
-from benchmark.embeddings.costs import known
+from benchmark.embeddings.costs import key_of, known
 from benchmark.embeddings.weights import is_here
 
 
@@ -29,8 +31,11 @@ def main(*select: str) -> int:
     try:
         import tensorflow  # noqa: F401
     except ImportError:
-        sys.modules["tensorflow"] = types.ModuleType("tensorflow")
-        sys.modules["tensorflow"].Module = type("Module", (), {})
+        stand_in = types.ModuleType("tensorflow")
+        # Others look whether it could be imported.
+        stand_in.__spec__ = importlib.machinery.ModuleSpec("tensorflow", None)
+        stand_in.Module = type("Module", (), {})
+        sys.modules["tensorflow"] = stand_in
     from hearvalidator.validate import ModelError, ValidateModel
 
     def price(config: EmbeddingConfig) -> int:
@@ -38,13 +43,20 @@ def main(*select: str) -> int:
         return cost.macs_per_s if cost else 0
 
     failed = 0
+    run: dict[tuple[str, str, str], tuple[str, str]] = {}
     configs = sorted(Catalogue.read(Path()).embeddings.values(), key=price)
     print("| embedding | hear-validator | weights | timestamps | scene | every (ms) |")
     print("|---|---|---|---:|---:|---:|", flush=True)
     for config in configs:
         if select and not any(fnmatch(config.name, glob) for glob in select):
             continue
-        real = is_here(config.weights) and config.family != "transformers"
+        real = is_here(config.weights) and config.family not in ("transformers", "pretrained-here")
+        weights = "none" if config.weights is None and real else "the authors'" if real else "random"
+        identity = (key_of(config), config.pool, config.name if real else "")
+        if identity in run:
+            other, sizes = run[identity]
+            print(f"| {config.name} | passes, as {other} | {weights} | {sizes} |", flush=True)
+            continue
         said = io.StringIO()
         start = time.perf_counter()
         try:
@@ -53,10 +65,10 @@ def main(*select: str) -> int:
                 validator = ValidateModel("benchmark.hear", config.name + ("" if real else f"={hear.RANDOM}"), "cpu")
                 validator()
             model = validator.model
-            sizes = f"{model.timestamp_embedding_size} | {model.scene_embedding_size}"
             every = f"{1000 * model.embedding.hop_seconds:.4g}"
-            weights = "none" if config.weights is None else "the authors'" if real else "random"
-            print(f"| {config.name} | passes | {weights} | {sizes} | {every} |", flush=True)
+            sizes = f"{model.timestamp_embedding_size} | {model.scene_embedding_size} | {every}"
+            run[identity] = config.name, sizes
+            print(f"| {config.name} | passes | {weights} | {sizes} |", flush=True)
         except (Exception, ModelError) as error:
             failed += 1
             print(f"| {config.name} | {type(error).__name__}: {str(error)[:160]} | | | | |", flush=True)

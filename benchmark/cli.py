@@ -124,7 +124,7 @@ def download(task: Tasks = []) -> None:  # noqa: B006
 
 @app.command()
 def pretrain(embedding: Embeddings = []) -> None:  # noqa: B006
-    """Train the networks that are trained here (embeddings of the family pretrained-here)."""
+    """Train the networks that are trained here (embeddings with a section `pretrain`)."""
     from benchmark.engine.pretrain import pretrain as stage
 
     _finish("pretrain", stage(_project(None, embedding)))

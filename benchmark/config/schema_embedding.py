@@ -44,10 +44,28 @@ class WeightsConfig(Schema):
         return self
 
 
-class PretrainConfig(Schema):
-    """What a network of the family `pretrained-here` learns from: tasks with the same classes, one union of them."""
+class MetricConfig(Schema):
+    """How an encoder of identities is trained: by a loss over batches of some identities with some segments each."""
 
-    tasks: list[Name] = Field(min_length=1, description="multiclass tasks; fold i trains on fold i of each")
+    loss: Literal["triplet", "prototypical", "angular-prototypical", "ge2e"]
+    margin: float = Field(0.1, gt=0, description="of loss triplet")
+    identities: int = Field(400, ge=2, description="in a batch, as far as there are so many")
+    segments: int = Field(3, ge=2, description="of each of them, each of another clip")
+    epochs: int = Field(500, ge=1)
+    patience: int = Field(100, ge=1, description="epochs without a lower validation error after which training ends")
+    lr: float = Field(1e-3, gt=0)
+    decay: float = Field(0.95, gt=0, le=1, description="factor on lr every `decay_every` epochs")
+    decay_every: int = Field(10, ge=1)
+
+
+class PretrainConfig(Schema):
+    """What a network that is trained here learns from: tasks with the same classes, one union of them; one task where
+    identities are learned."""
+
+    tasks: list[Name] = Field(
+        min_length=1, description="multiclass tasks (of identities also verification); fold i trains on fold i of each"
+    )
+    metric: MetricConfig | None = Field(None, description="metric learning; family thin-resnet")
     balance: Literal["sets", "classes", "none"] = Field(
         "sets",
         description="sets: as many clips of every class of every task; classes: of every class, whatever task it is of; "
@@ -68,6 +86,12 @@ class PretrainConfig(Schema):
             raise ValueError(f"use: there is no fold {self.use}; they are numbered from 0")
         return self
 
+
+# Family -> the module that trains a fold of it.
+TRAINED_HERE = {
+    "pretrained-here": "benchmark.engine.pretrain_job",
+    "thin-resnet": "benchmark.engine.metric_job",
+}
 
 Strategy = Literal["frozen", "partial", "full", "scratch"]
 
@@ -90,7 +114,7 @@ class EmbeddingConfig(Schema):
     dim: int | None = Field(None, gt=0, description="size of a frame; the model's own when left out")
     pool: Literal["mean", "mean_std", "max", "first"] = Field("mean", description="frames -> clip vector")
     weights: WeightsConfig | None = None
-    pretrain: PretrainConfig | None = Field(None, description="family pretrained-here: what it is trained on")
+    pretrain: PretrainConfig | None = Field(None, description="what it is trained on here, by `leveret pretrain`")
     trainable: bool = Field(False, description="whether the fine-tuning strategies apply")
     training: dict[str, Any] = Field(
         default_factory=dict, description="settings of `training` in params.yaml that its network sets for itself"
@@ -120,8 +144,10 @@ class EmbeddingConfig(Schema):
 
     @model_validator(mode="after")
     def _pretrained_here(self) -> "EmbeddingConfig":
-        if self.pretrain is not None and self.family != "pretrained-here":
-            raise ValueError("pretrain: is for family pretrained-here; leave it out")
+        if self.pretrain is not None and self.family not in TRAINED_HERE:
+            raise ValueError(f"pretrain: is for families {', '.join(TRAINED_HERE)}; leave it out")
+        if self.pretrain is not None and (self.pretrain.metric is None) == (self.family == "thin-resnet"):
+            raise ValueError("pretrain.metric: family thin-resnet needs it, and no other family takes it")
         if self.strategies is not None and not self.trainable and set(self.strategies) != {"frozen"}:
             raise ValueError("strategies: need `trainable: true`")
         return self

@@ -39,6 +39,7 @@ FAMILIES = {
     "pretrained-here": "benchmark.embeddings.pretrained",
     "random-cnn": "benchmark.embeddings.random_cnn",
     "slowfast": "benchmark.embeddings.slowfast",
+    "thin-resnet": "benchmark.embeddings.thin_resnet",
     "transformers": "benchmark.embeddings.transformers_hub",
     "vggish": "benchmark.embeddings.vggish",
     "yamnet": "benchmark.embeddings.yamnet",

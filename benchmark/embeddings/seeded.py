@@ -8,7 +8,7 @@ import importlib
 
 import torch
 
-from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.config.schema_embedding import TRAINED_HERE, EmbeddingConfig
 from benchmark.embeddings.base import Embedding
 from benchmark.embeddings.registry import family_module
 from benchmark.embeddings.weight_files import RANDOM
@@ -28,5 +28,5 @@ def build_seeded(config: EmbeddingConfig, device: str = "cpu", seed: int = 0) ->
     family = importlib.import_module(family_module(config))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        none = config.weights is None and config.family != "pretrained-here"
+        none = config.weights is None and config.family not in TRAINED_HERE
         return family.build(config, None if none else RANDOM, device)

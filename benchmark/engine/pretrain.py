@@ -20,7 +20,7 @@ def pretrain(project: Project) -> Outcome:
     Of an embedding's folds the one with the best validation accuracy embeds, unless its YAML says otherwise; its
     checkpoint is `data/models/<name>/<key>.safetensors`, and a copy `data/models/<name>.safetensors`.
     """
-    from benchmark.engine.pretrain_job import pretrain_job
+    from benchmark.engine.pretrain_fold import pretrain_job
 
     outcome = Outcome()
     models = project.data_root / "models"
@@ -66,14 +66,15 @@ def pretrain(project: Project) -> Outcome:
 
 def _jobs(project: Project, plan: PretrainPlan, device: str) -> list:
     """The folds of a network that have no checkpoint yet: each by itself, or as one program where they are stacked."""
-    from benchmark.engine.pretrain_job import PretrainJob
+    from benchmark.engine.pretrain_fold import PretrainJob
     from benchmark.training.settings import TrainSettings
 
     params = project.params.active_training(plan.config.training)
     settings = TrainSettings(**{**params.model_dump(exclude={"control"}), "hidden": tuple(params.hidden)})
     missing = [fold for fold in range(len(plan.splits)) if not plan.fold_path(fold).is_file()]
     groups = [missing] if settings.stacks_on(device) and missing else [[fold] for fold in missing]
-    story = provenance(plan, params.model_dump(mode="json"), project.params.seed)
+    used = plan.config.pretrain.metric or params
+    story = provenance(plan, used.model_dump(mode="json"), project.params.seed)
     return [
         PretrainJob(
             plan.config, tuple(plan.clips), plan.labels, tuple(plan.classes), tuple(plan.splits), plan.limit,

@@ -1,64 +1,21 @@
 """Training of a network on its source tasks: some of its folds, each to a checkpoint of its own."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from benchmark.config.schema_embedding import EmbeddingConfig
-from benchmark.datasets.clips import Clip
 from benchmark.embeddings.pretrained import checkpoint_of
 from benchmark.embeddings.registry import build_trainable
 from benchmark.engine.network_inputs import network_inputs
-from benchmark.errors import ClipError
-from benchmark.metrics.folds import Split
+from benchmark.engine.pretrain_fold import PretrainJob, check_lost
 from benchmark.training.members import Member, rows_in
 from benchmark.training.randomness import derived_seed
-from benchmark.training.settings import TrainSettings
 from benchmark.training.state import StateFile
 from benchmark.training.train import Progress, train
 from benchmark.training.transfer import posteriors
 
 _VERSIONED = ("torch", "numpy", "soxr", "soundfile")
-
-
-@dataclass(frozen=True)
-class PretrainJob:
-    """Some folds of a network, for another process.
-
-    Attributes:
-        config: the embedding.
-        clips, labels, classes, splits, limit: see `PretrainPlan`; `splits` are all folds.
-        folds: numbers of the folds that are trained.
-        outs: checkpoint of each of them.
-        state: where the training writes how far it has come.
-        key: content key.
-        settings: of the training.
-        seed: of the training.
-        device: where the network runs.
-        max_lost: largest part of the clips that may be unreadable.
-        provenance: what the checkpoints say of their origin.
-    """
-
-    config: EmbeddingConfig
-    clips: tuple[Clip, ...]
-    labels: np.ndarray
-    classes: tuple[str, ...]
-    splits: tuple[Split, ...]
-    limit: int | None
-    folds: tuple[int, ...]
-    outs: tuple[Path, ...]
-    state: Path
-    key: str
-    settings: TrainSettings
-    seed: int
-    device: str
-    max_lost: float
-    provenance: Mapping[str, Any]
 
 
 def pretrain_job(job: PretrainJob, progress: Progress | None = None) -> None:
@@ -70,12 +27,7 @@ def pretrain_job(job: PretrainJob, progress: Progress | None = None) -> None:
     torch.set_num_threads(1)
     trainable = build_trainable(job.config, None)
     data = network_inputs(trainable, job.clips, job.limit)
-    if len(data.lost) > job.max_lost * len(job.clips):
-        first = next(iter(data.lost))
-        raise ClipError(
-            f"{len(data.lost)} of {len(job.clips)} clips cannot be read, more than max_lost = {job.max_lost:g} allows; "
-            f"mend or remove them (first: {job.clips[first].id}: {data.lost[first]})"
-        )
+    check_lost(job, data.lost)
     labels = rows_in(job.labels[data.clip])
     members = []
     for fold in job.folds:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.config.keys import code_version, content_key
-from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.config.schema_embedding import TRAINED_HERE, EmbeddingConfig
 from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.clips import Clip
 from benchmark.datasets.places import root_folder
@@ -29,7 +29,7 @@ from benchmark.metrics.folds import Split
 if TYPE_CHECKING:
     from benchmark.engine.plan import Project
 
-_CODE = ("benchmark.engine.pretrain_job", "benchmark.engine.items", "benchmark.engine.splits")
+_CODE = ("benchmark.engine.items", "benchmark.engine.splits")
 _FIELDS = ("family", "model", "args", "sample_rate", "version")
 
 
@@ -81,8 +81,11 @@ def source_tasks(project: Project, config: EmbeddingConfig) -> list[TaskConfig]:
         if name not in project.catalogue.tasks:
             raise UserError(f"{where}: {name!r} is unknown; `leveret list tasks` shows what there is")
         task = project.catalogue.tasks[name]
-        if task.kind != "multiclass":
-            raise UserError(f"{where}: {name} is of kind {task.kind}; networks are trained on multiclass tasks")
+        kinds = ("multiclass",) if config.family == "pretrained-here" else ("multiclass", "verification")
+        if task.kind not in kinds:
+            raise UserError(
+                f"{where}: {name} is of kind {task.kind}; family {config.family} is trained on {' and '.join(kinds)} tasks"
+            )
         found.append(task)
     return found
 
@@ -127,6 +130,8 @@ def plan_pretraining(project: Project, config: EmbeddingConfig) -> PretrainPlan:
     limits = [limit for limit in (pretrain.max_frames_per_clip, *(_limit(project, task) for task in tasks)) if limit]
     limit = min(limits, default=None)
     settings = project.params.active_training(config.training).model_dump(mode="json", exclude={"hidden", "control"})
+    if config.family != "pretrained-here":
+        settings = {}
     described = config.model_dump(mode="json", include=set(_FIELDS))
     digests = {task.name: project.digests(project.catalogue.dataset_of(task).name) for task in tasks}
     key = content_key(
@@ -140,10 +145,11 @@ def plan_pretraining(project: Project, config: EmbeddingConfig) -> PretrainPlan:
             "limit": limit,
             "use": pretrain.use,
             "version": pretrain.version,
+            "metric": pretrain.metric.model_dump(mode="json") if pretrain.metric else None,
             "settings": settings,
             "max_lost": project.params.extract.max_lost,
             "seed": project.params.seed,
-            "code": code_version(*_CODE, family_module(config)),
+            "code": code_version(TRAINED_HERE[config.family], *_CODE, family_module(config)),
         }
     )
     folder = project.data_root / "models" / config.name

@@ -7,14 +7,21 @@ was interrupted.
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.datasets.render import recipes_mixed, recipes_mixtures, recipes_music, recipes_scenes, recipes_voice
+from benchmark.datasets.render import (
+    recipes_mixed,
+    recipes_mixtures,
+    recipes_music,
+    recipes_scenes,
+    recipes_singers,
+    recipes_voice,
+)
 from benchmark.datasets.render.recipe import Recipe
 from benchmark.datasets.render.writer import write_recipe
 from benchmark.errors import UserError
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for module in (recipes_mixed, recipes_mixtures, recipes_music, recipes_scenes, recipes_voice)
+    for module in (recipes_mixed, recipes_mixtures, recipes_music, recipes_scenes, recipes_singers, recipes_voice)
     for recipe in module.RECIPES
 }
 

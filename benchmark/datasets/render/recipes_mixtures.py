@@ -46,7 +46,7 @@ def _speech(speaker: int, rng: np.random.Generator, seconds: float) -> np.ndarra
 def _make_speakers(plan: ClipPlan, rng: np.random.Generator) -> np.ndarray:
     """Relative levels as in wsj0-2mix: up to 2.5 dB more or less than the other."""
     stems = np.stack([_speech(speaker, rng, _SPEECH_SECONDS) for speaker in plan.spec["speakers"]])
-    return _levelled(stems, rng.uniform(-2.5, 2.5, len(stems)))
+    return levelled(stems, rng.uniform(-2.5, 2.5, len(stems)))
 
 
 def _plan_noisy(scale: float) -> list[ClipPlan]:
@@ -66,7 +66,7 @@ def _make_noisy(plan: ClipPlan, rng: np.random.Generator) -> np.ndarray:
     samples = round(_SPEECH_SECONDS * SAMPLE_RATE)
     noise = EVENTS[plan.spec["kind"]](rng, rng, _SPEECH_SECONDS)[:samples]
     stems = np.stack([_speech(plan.spec["speaker"], rng, _SPEECH_SECONDS), np.pad(noise, (0, samples - len(noise)))])
-    return _levelled(stems, np.array([0.0, -rng.uniform(-5, 5)]))
+    return levelled(stems, np.array([0.0, -rng.uniform(-5, 5)]))
 
 
 def _plan_sung(scale: float) -> list[ClipPlan]:
@@ -94,7 +94,7 @@ def _make_sung(plan: ClipPlan, rng: np.random.Generator) -> np.ndarray:
     voice = sing(parts[0], singer, rng, _MUSIC_SECONDS)[: round(_MUSIC_SECONDS * SAMPLE_RATE)]
     program = int(rng.choice((0, 19, 24, 46, 48, 74)))
     played = render_parts(perform(parts[1:], rng), [program] * 2, _MUSIC_SECONDS).sum(0)
-    return _levelled(np.stack([voice, played]), np.array([rng.uniform(-6, 6), 0.0]))
+    return levelled(np.stack([voice, played]), np.array([rng.uniform(-6, 6), 0.0]))
 
 
 def _plan_band(scale: float) -> list[ClipPlan]:
@@ -115,10 +115,10 @@ def _make_band(plan: ClipPlan, rng: np.random.Generator) -> np.ndarray:
     programs = [int(rng.choice((32, 33, 35))), int(rng.choice((0, 24, 27, 48)))]
     played = render_parts([bass, other], programs, _MUSIC_SECONDS)
     drums = render_parts([drum_pattern(rng, _MUSIC_SECONDS)], [DRUMS], _MUSIC_SECONDS)
-    return _levelled(np.stack([voice, drums[0], played[0], played[1]]), rng.uniform(-3, 3, 4))
+    return levelled(np.stack([voice, drums[0], played[0], played[1]]), rng.uniform(-3, 3, 4))
 
 
-def _levelled(stems: np.ndarray, gains_db: np.ndarray) -> np.ndarray:
+def levelled(stems: np.ndarray, gains_db: np.ndarray) -> np.ndarray:
     """Stems (S, T) of equal power but for `gains_db`, so that neither they nor their sum clip."""
     power = np.sqrt(np.mean(stems**2, axis=1, keepdims=True))
     stems = stems / np.maximum(power, 1e-6) * 10 ** (gains_db[:, None] / 20)

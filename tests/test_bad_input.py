@@ -45,7 +45,7 @@ def one_line(monkeypatch, capsys, root, *arguments):
         ({"folds": {"k": "many"}}, ["tones0.yaml: folds.k: 'many'"]),
         ({"dataset": "no-such-set"}, ["tones0.yaml: dataset: 'no-such-set' is unknown; known datasets"]),
         ({"metrics": ["acuracy"]}, ["tones0.yaml: metrics: 'acuracy' is unknown; known metrics: accuracy"]),
-        ({"metrics": ["map"]}, ["tones0.yaml: metrics: 'map' does not fit kind multiclass"]),
+        ({"metrics": ["d_prime"]}, ["tones0.yaml: metrics: 'd_prime' does not fit kind multiclass"]),
         ({"dataset": {"folder": "/no/such/folder"}}, ["/no/such/folder", "no such folder"]),
         ({"folds": {"kind": "stratified", "k": 50}}, ["tones0.yaml: folds: k = 50 needs 50 clips, but there are 30"]),
         ({"label": "brid"}, ["tones0.yaml: the data have no field 'brid'", "label"]),

@@ -1,7 +1,7 @@
 """What each kind of task is asked: its metrics by name, the default first, and what else fits it."""
 
 METRICS: dict[str, tuple[str, ...]] = {
-    "multiclass": ("accuracy", "balanced_accuracy", "macro_f1", "top3", "top5", "chroma_accuracy"),
+    "multiclass": ("accuracy", "balanced_accuracy", "macro_f1", "top3", "top5", "map", "auroc", "chroma_accuracy"),
     "multilabel": ("map", "auroc", "d_prime", "macro_f1", "micro_f1"),
     "slots": ("accuracy",),
     "events": (

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config.catalogue import Catalogue, in_profile, read_params
+from benchmark.config.schema_task import TaskConfig
 from benchmark.embeddings.costs import known
 from benchmark.embeddings.weights import is_here
 from benchmark.engine.dataset_page import dataset_size, human_size
@@ -26,20 +27,34 @@ def list_catalogue(root: Path, what: str = "all") -> dict[str, list[dict[str, An
 
 
 def _tasks(catalogue: Catalogue, profile: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": task.name,
-            "title": task.title,
-            "domain": task.domain,
-            "kind": task.kind,
-            "dataset": catalogue.dataset_of(task).name,
-            "metric": task.metrics[0],
-            "folds": f"{task.folds.k} {task.folds.kind}",
-            "probes": ", ".join(task.probes),
-            "in profile": in_profile(task, profile),
-        }
-        for task in catalogue.tasks.values()
-    ]
+    rows = []
+    for task in catalogue.tasks.values():
+        dataset = catalogue.dataset_of(task)
+        rows.append(
+            {
+                "name": task.name,
+                "title": task.title,
+                "domain": task.domain,
+                "kind": task.kind,
+                "dataset": dataset.name,
+                "access": dataset.access,
+                "verified": dataset.verified,
+                "metric": task.metrics[0],
+                "folds": "official" if task.folds.kind == "official" else f"{task.folds.k} {task.folds.kind}",
+                "probes": ", ".join(task.probes) if task.kind != "separation" else "",
+                "reference": _reference(task),
+                "in profile": in_profile(task, profile),
+            }
+        )
+    return rows
+
+
+def _reference(task: TaskConfig) -> str:
+    """The number of the literature that stands beside ours."""
+    found = task.reference
+    if found is None or found.value is None:
+        return ""
+    return f"{found.value:g} ({found.system or found.paper}{'' if found.verified else ', unverified'})"
 
 
 def _datasets(catalogue: Catalogue, profile: str) -> list[dict[str, Any]]:

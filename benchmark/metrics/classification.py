@@ -98,8 +98,15 @@ def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
     return float(np.sum(steps * hits[last] / (last + 1)))
 
 
+def marks(truth: np.ndarray, n_classes: int) -> np.ndarray:
+    """The truth as (n, C) of 0 and 1 (and -1), for metrics that rank the items of each class."""
+    truth = np.asarray(truth)
+    return truth if truth.ndim == 2 else (truth[:, None] == np.arange(n_classes)).astype(np.int64)
+
+
 def mean_average_precision(truth: np.ndarray, posterior: np.ndarray) -> float:
-    """Mean average precision over the classes that occur; NaN if none does."""
+    """Mean average precision over the classes that occur, each against the rest (multiclass); NaN if none does."""
+    truth = marks(truth, posterior.shape[1])
     occurring = np.flatnonzero((truth > 0).any(0))
     if not len(occurring):
         return float("nan")
@@ -109,7 +116,10 @@ def mean_average_precision(truth: np.ndarray, posterior: np.ndarray) -> float:
 
 
 def macro_auroc(truth: np.ndarray, posterior: np.ndarray) -> float:
-    """Mean area under the ROC curve over the classes with positive and negative items; NaN if there is none."""
+    """Mean area under the ROC curve over the classes with positive and negative items, each against the rest
+    (multiclass); NaN if there is none.
+    """
+    truth = marks(truth, posterior.shape[1])
     positives = np.sum(truth > 0, axis=0).astype(np.float64)
     negatives = np.sum(truth == 0, axis=0).astype(np.float64)
     usable = (positives > 0) & (negatives > 0)
@@ -146,7 +156,7 @@ def _chance_micro_f1(truth: np.ndarray, n_classes: int) -> float:
 
 
 def _chance_ap(truth: np.ndarray, n_classes: int) -> float:
-    part = _part(truth)
+    part = _part(marks(truth, n_classes))
     return float(np.mean(part[part > 0])) if (part > 0).any() else float("nan")
 
 
@@ -180,8 +190,8 @@ METRICS: dict[str, Metric] = {
     "micro_f1": Metric(micro_f1, ("multilabel",), True, _chance_micro_f1),
     "top3": Metric(top_3_accuracy, ("multiclass",), True, lambda truth, n_classes: min(1.0, 3 / n_classes)),
     "top5": Metric(top_5_accuracy, ("multiclass",), True, lambda truth, n_classes: min(1.0, 5 / n_classes)),
-    "map": Metric(mean_average_precision, ("multilabel",), True, _chance_ap),
-    "auroc": Metric(macro_auroc, ("multilabel",), True, lambda truth, n_classes: 0.5),
+    "map": Metric(mean_average_precision, ("multiclass", "multilabel"), True, _chance_ap),
+    "auroc": Metric(macro_auroc, ("multiclass", "multilabel"), True, lambda truth, n_classes: 0.5),
     "d_prime": Metric(d_prime, ("multilabel",), True, lambda truth, n_classes: 0.0),
 }
 

@@ -12,6 +12,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import t as student
 
 from benchmark.metrics.additive import ADDITIVE, score_clips
+from benchmark.metrics.classification import marks
 
 # Numbers held at once, draws times groups or clips: 32 MB.
 _BLOCK = 4_000_000
@@ -117,6 +118,8 @@ def _scorers(
     """A function a fold from weights of groups (D, G) to scores (D,); and whether it goes draw by draw."""
     if metric in ADDITIVE and truth.ndim == 1:
         return [_additive(metric, truth[part], posterior[part], number[part]) for part in parts], False
+    if metric in _RANKED:
+        truth = marks(truth, posterior.shape[1])
     is_known = truth.ndim == 2 and bool(np.isin(truth, (0, 1)).all())
     if metric in _RANKED and is_known:
         return [_ranked(metric, truth[part], posterior[part], number[part]) for part in parts], True

@@ -83,7 +83,9 @@ def acmus_if() -> Miniature:
     files["Instrumental format set/instrumental_format_set.csv"] = table(rows, head)
     # Other sets of the same release.
     files |= {f"Rhythm set/Audio/rh_{i:04d}.wav": sound("rh", i) for i in range(3)}
-    return Miniature({"ACMUS-MIR": files}, {"clips": 75, "groups": 40})
+    return Miniature(
+        {"ACMUS-MIR": files}, {"clips": 75, "groups": 40, "classes": {"1": 15, "2": 15, "3": 15, "4": 15, "5+": 15}}
+    )
 
 
 @miniature("acmus-vf")

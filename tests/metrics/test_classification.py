@@ -45,6 +45,23 @@ def test_multiclass_metrics_agree_with_scikit_learn(case):
     assert ours.top_k_accuracy(truth, posterior, 1) == ours.accuracy(truth, posterior)
 
 
+@settings(max_examples=60, deadline=None)
+@given(_multiclass())
+def test_classes_against_the_rest_are_ranked_as_labels_are(case):
+    """As HEAR does on beehives and vocal imitations."""
+    truth, posterior = case
+    classes = posterior.shape[1]
+    onehot = np.eye(classes, dtype=int)[truth]
+    occurring = np.flatnonzero(onehot.any(0))
+    each = [sk.average_precision_score(onehot[:, c], posterior[:, c]) for c in occurring]
+    assert ours.mean_average_precision(truth, posterior) == pytest.approx(np.mean(each))
+    areas = [sk.roc_auc_score(onehot[:, c], posterior[:, c]) for c in occurring if not onehot[:, c].all()]
+    area = ours.macro_auroc(truth, posterior)
+    assert area == pytest.approx(np.mean(areas)) if areas else np.isnan(area)
+    everything = Split(np.arange(len(truth)), np.arange(len(truth)), np.arange(len(truth)))
+    assert chance_level("map", truth, [everything], classes) == pytest.approx(onehot.mean(0)[occurring].mean())
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 5), st.sampled_from([1, 2, 5, 1000]))
 def test_multilabel_metrics_agree_with_scikit_learn(seed, items, classes, values):

@@ -35,7 +35,7 @@ def answers(n=120, classes=4, groups=20, folds=3, seed=0, skill=1.0, multilabel=
 )
 def test_weights_of_groups_are_repeated_clips(metric, seed, n, classes, is_coarse):
     """The fast ways agree with the metric itself on clips that are repeated, whatever occurs and whatever is equal."""
-    multilabel = metric in MULTILABEL
+    multilabel = metric in MULTILABEL and (metric == "d_prime" or seed % 2 == 0)
     truth, posterior, _, _ = answers(n, classes, seed=seed, multilabel=multilabel)
     posterior = posterior.round(0) if is_coarse else posterior
     rng = np.random.default_rng(seed)

@@ -5,7 +5,8 @@ METRICS: dict[str, tuple[str, ...]] = {
     "multilabel": ("map", "auroc", "d_prime", "macro_f1", "micro_f1"),
     "slots": ("accuracy",),
     "events": (
-        "onset_f_200ms", "onset_f_50ms", "onset_f_500ms", "onset_f_1s", "onset_offset_f_200ms", "frame_f1",
+        "onset_f_200ms", "onset_f_50ms", "onset_f_500ms", "onset_f_1s", "onset_offset_f_200ms",
+        "onset_offset_f_500ms", "onset_offset_f_1s", "frame_f1",
         "segment_f1_1s", "segment_f1_100ms", "segment_f1_10ms", "segment_error_rate_1s", "segment_error_rate_100ms",
         "segment_accuracy_10ms",
     ),

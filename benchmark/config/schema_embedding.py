@@ -105,8 +105,12 @@ class EmbeddingConfig(Schema):
     model: str | None = Field(None, description="which of the family's models (for transformers: a hub id)")
     module: str | None = Field(None, description="family hear: the module that has the HEAR 2021 functions")
     revision: str | None = Field(None, description="family transformers: commit of the hub repository")
-    layer: int | Literal["mean", "last"] | list[int] | None = Field(
-        None, description="family transformers: which hidden layers"
+    layer: int | Literal["mean", "last", "all"] | list[int] | None = Field(
+        None,
+        description="family transformers: which hidden layers; a list: their mean; all: side by side in each frame",
+    )
+    layers: int = Field(
+        1, ge=1, description="hidden states that lie side by side in a frame, for probes that learn how to mix them"
     )
     args: dict[str, Any] = Field(default_factory=dict, description="arguments that the family checks")
     sample_rate: int | None = Field(None, gt=0, description="Hz; the model's own when left out")
@@ -161,6 +165,14 @@ class EmbeddingConfig(Schema):
             first = error.errors()[0]
             raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
         return value
+
+    @model_validator(mode="after")
+    def _layers_stay_apart(self) -> "EmbeddingConfig":
+        if (self.layer == "all") != (self.layers > 1) and (self.family == "transformers" or self.layer == "all"):
+            raise ValueError("layers: says how many hidden states `layer: all` gives; give both, or neither")
+        if self.layers > 1 and self.pool == "mean_std":
+            raise ValueError("pool: mean_std would tear layers apart; use mean, max or first")
+        return self
 
     def follows(self, strategy: str) -> bool:
         """Whether a strategy applies to this embedding."""

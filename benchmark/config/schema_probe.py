@@ -28,6 +28,11 @@ class ProbeSettings(Schema):
     class_weight: StrictBool = False
     max_frames_per_clip: int | None = Field(None, ge=1)
 
+    @property
+    def of_sequences(self) -> bool:
+        """Whether a probe sees a clip as a sequence of frames and answers for the clip as a whole."""
+        return False
+
 
 class LogisticSettings(ProbeSettings):
     """Regularised multinomial (multilabel: one-vs-rest) logistic regression.
@@ -147,7 +152,11 @@ class HeadSettings(ProbeSettings):
     """A head trained by Adam with cross entropy, as other benchmarks train theirs: the defaults are HEAR's grid.
 
     Attributes:
-        layers: Hidden states of equal size that lie side by side in the features, mixed by learned softmax weights.
+        layers: Hidden states of equal size that lie side by side in the features, mixed by learned softmax weights; null: as
+            many as the embedding says that it gives (its `layers`).
+        pooling: What is classified: the clip vector (frames where frames are scored), or all frames of a clip, weighted by
+            attention.
+        attended: Frames of a clip, evenly spaced, that attention chooses from at most.
         input_norm: LayerNorm of the features.
         hidden_layers: Numbers of hidden layers, each linear, normalised, dropped out, ReLU.
         hidden_dim: Units of a hidden layer.
@@ -168,7 +177,9 @@ class HeadSettings(ProbeSettings):
         decay_to: Part of the learning rate at the end of a cosine.
     """
 
-    layers: int = Field(1, ge=1)
+    layers: int | None = Field(1, ge=1)
+    pooling: Literal["vector", "attention"] = "vector"
+    attended: int = Field(128, ge=1)
     input_norm: Literal["none", "layer"] = "none"
     hidden_layers: list[Annotated[int, Field(ge=0, le=8)]] = Field(default_factory=lambda: [1, 2], min_length=1)
     hidden_dim: int = Field(1024, ge=1)
@@ -192,6 +203,10 @@ class HeadSettings(ProbeSettings):
     warmup: int = Field(0, ge=0)
     decay_to: float = Field(0.0, ge=0, le=1)
     scaling: Scaling = "none"
+
+    @property
+    def of_sequences(self) -> bool:
+        return self.pooling == "attention"
 
 
 class CosineSettings(ProbeSettings):
@@ -223,6 +238,7 @@ SOLVERS: dict[str, type[ProbeSettings]] = {
 }
 
 _LINEAR: dict[str, Any] = {"hidden_layers": [0], "dropout": 0.0, "init": ["default"]}
+_SEARCHED = _LINEAR | {"lr": [1e-2, 1e-3, 1e-4], "batch": 32, "epochs": 100, "check_every": 1, "patience": 10}
 
 # Name of a protocol -> its solver and what it sets there; the rest is the solver's own default, whatever params.yaml says.
 PROTOCOLS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -255,17 +271,8 @@ PROTOCOLS: dict[str, tuple[str, dict[str, Any]]] = {
             "decay_to": 0.1,
         },
     ),
-    "superb-like": (
-        "head",
-        _LINEAR
-        | {
-            "lr": [1e-2, 1e-3, 1e-4],
-            "batch": 32,
-            "epochs": 100,
-            "check_every": 1,
-            "patience": 10,
-        },
-    ),
+    "superb-like": ("head", _SEARCHED | {"layers": None}),
+    "attention": ("head", _SEARCHED | {"layers": None, "pooling": "attention", "scaling": "standard"}),
     "xares-knn": ("knn", {"k": [10], "metric": ["cosine"], "temperature": 0.07, "scaling": "none"}),
     **{f"{n}-shot": ("fewshot", {"shots": n}) for n in (1, 5, 10, 20)},
     **{f"{n}-shot-logistic": ("fewshot", {"shots": n, "solver": "logistic"}) for n in (1, 5, 10, 20)},

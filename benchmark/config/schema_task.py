@@ -8,7 +8,7 @@ from benchmark.config import kinds
 from benchmark.config.base import Name, Schema
 from benchmark.config.schema_dataset import DatasetConfig
 from benchmark.config.schema_embedding import Strategy
-from benchmark.config.schema_probe import ProbeName
+from benchmark.config.schema_probe import PROTOCOLS, ProbeName, protocol_settings
 
 Kind = Literal["multiclass", "multilabel", "slots", "events", "regression", "verification", "separation"]
 
@@ -205,6 +205,9 @@ class TaskConfig(Schema):
             raise ValueError("probes: kind verification compares vectors; write [cosine]")
         if "cosine" in self.probes and kind != "verification" and (kind != "multiclass" or len(self.probes) > 1):
             raise ValueError("probes: cosine compares vectors (verification; multiclass, alone); take it out")
+        for probe in self.probes if kind == "events" or "frame" in self.levels else []:
+            if probe in PROTOCOLS and protocol_settings(probe).of_sequences:
+                raise ValueError(f"probes: {probe} answers for whole clips, not for frames; take it out")
         return self
 
 

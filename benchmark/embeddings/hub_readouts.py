@@ -1,8 +1,9 @@
 """From waveforms to frames through models of the `transformers` library: one way for each kind of model.
 
 Hidden state 0 is what enters the first block, hidden state i what leaves block i. `layer` picks one, the mean of a list
-or the mean of all (`mean`); `last` is the model's output, behind its final normalisation if it has one. The states are
-read at the blocks themselves, as versions of the library differ in whether its last hidden state is normalised.
+or the mean of all (`mean`), or lays all side by side (`all`); `last` is the model's output, behind its final
+normalisation if it has one. The states are read at the blocks themselves, as versions of the library differ in whether
+its last hidden state is normalised.
 """
 
 import abc
@@ -34,6 +35,7 @@ class ReadOut(nn.Module, abc.ABC):
         dim: size of a frame.
         schedule: how clips are divided.
         hop: samples between frames.
+        states: how many hidden states lie side by side in a frame.
 
     Raises:
         ValueError: the model has no such layer.
@@ -42,6 +44,7 @@ class ReadOut(nn.Module, abc.ABC):
     dim: int
     schedule: Schedule
     hop: int
+    states: int = 1
 
     def __init__(self, model: HubModel, layer: Layer, window_s: float, hop_s: float):
         super().__init__()
@@ -63,6 +66,9 @@ class ReadOut(nn.Module, abc.ABC):
             states = dict(enumerate(net(**inputs, output_hidden_states=True).hidden_states))
         else:
             states = self._tapped(net, inputs)
+        if self.layer == "all":
+            self.states = len(states)
+            return torch.cat([states[i].float() for i in sorted(states)], dim=-1)
         chosen = list(states) if self.layer == "mean" else _list(self.layer)
         return torch.stack([states[i].float() for i in chosen]).mean(dim=0)
 
@@ -93,9 +99,12 @@ class ReadOut(nn.Module, abc.ABC):
         """Find the `count` blocks of `net`, check the layer, and leave out the blocks behind it."""
         if self.layer in (None, "last"):
             return
-        wanted = [count] if self.layer == "mean" else _list(self.layer)
+        wanted = [count] if self.layer in ("mean", "all") else _list(self.layer)
         if not wanted or not all(0 <= i <= count for i in wanted):
             raise ValueError(f"layer: {self.layer} asked for, the model has hidden states 0 to {count}")
+        if self.layer == "all":
+            self.states = count + 1
+            self.dim *= self.states
         for module in net.modules():
             for name, child in list(module.named_children()):
                 if name in ("layers", "layer") and isinstance(child, nn.ModuleList) and len(child) == count:

@@ -1,7 +1,7 @@
 """Any model of the `transformers` library that hears: `model` is a hub id or a local folder, `revision` a commit.
 
-Sample rate, size and hop are the model's own. `layer` is a number, a list of numbers (their mean), `mean` (of all) or
-`last`; left out, it is what the model is meant to give: the output of wav2vec 2.0 and its relatives (HuBERT, WavLM,
+Sample rate, size and hop are the model's own. `layer` is a number, a list of numbers (their mean), `mean` (of all), `all`
+(side by side, as many as `layers` says) or `last`; left out, it is what the model is meant to give: the output of wav2vec 2.0 and its relatives (HuBERT, WavLM,
 data2vec, MERT ...) and of Whisper's encoder, the pooled vector of AST, the projected vector of CLAP.
 
 Clips are heard in windows of `args: {window: 30.0}` seconds, or as long as the model demands: 30 s for Whisper,
@@ -67,6 +67,8 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> HubEmbe
     model = load_hub_model(config, weights)
     try:
         network = read_out(model, config.layer, args["window"], args["hop"])
+        if network.states != config.layers:
+            raise ValueError(f"layers: the model gives {network.states} side by side, not {config.layers}")
     except ValueError as error:
         raise UserError(f"{source(config)}: {error}") from None
     network.net.to(getattr(torch, args["dtype"]))

@@ -92,6 +92,8 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
                 settings = {**probe_settings(project, probe), "max_frames_per_clip": frames}
                 if embedding.config.scaling is not None and solver_of(probe) == "mlp":
                     settings["scaling"] = embedding.config.scaling
+                if solver_of(probe) == "head" and settings["layers"] is None:
+                    settings["layers"] = embedding.config.layers
                 keyed = {"probe": probe, "settings": settings, "pool": embedding.config.pool}
                 ingredients = {
                     **of_task,

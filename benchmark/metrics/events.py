@@ -138,6 +138,8 @@ METRICS: dict[str, EventMetric] = {
     "onset_f_500ms": _onsets(0.5),
     "onset_f_1s": _onsets(1.0),
     "onset_offset_f_200ms": _onsets(0.2, offsets=True),
+    "onset_offset_f_500ms": _onsets(0.5, offsets=True),
+    "onset_offset_f_1s": _onsets(1.0, offsets=True),
     "frame_f1": EventMetric(_frames, _f_measure),
     "segment_f1_1s": _segments(1.0, _f_measure),
     "segment_f1_100ms": _segments(0.1, _f_measure),

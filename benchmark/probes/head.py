@@ -74,7 +74,7 @@ class HeadFit:
     multilabel: bool
 
     def posterior(self, fold: int, features: torch.Tensor) -> np.ndarray:
-        """Compute posteriors (n, C) float64 of features (n, F) by the network of one fold."""
+        """Compute posteriors (n, C) float64 of features (n, F) or sequences (n, T, F) by the network of one fold."""
         return _posterior(self.nets[fold], features, self.shift[fold], self.inverse[fold], self.multilabel)
 
     def choices(self) -> list[dict[str, Any]]:
@@ -95,8 +95,9 @@ def _posterior(
     net: StackedHead, features: torch.Tensor, shift: torch.Tensor, inverse: torch.Tensor, multilabel: bool
 ) -> np.ndarray:
     parts = []
-    for start in range(0, len(features), _ROWS):
-        block = (features[start : start + _ROWS] - shift).mul_(inverse)
+    rows = max(1, _ROWS // (features.shape[1] if features.ndim == 3 else 1))
+    for start in range(0, len(features), rows):
+        block = (features[start : start + rows] - shift).mul_(inverse)
         logits = net.logits(block[None])[0].to(torch.float64)
         parts.append((torch.sigmoid(logits) if multilabel else torch.softmax(logits, 1)).cpu().numpy())
     return np.concatenate(parts) if parts else np.empty((0, net.shape.classes))
@@ -119,8 +120,10 @@ def solve(features: torch.Tensor, question: Question, settings: HeadSettings) ->
     """
     if question.kind == "regression":
         raise ValueError("heads answer no question of numbers; use ridge")
-    if features.shape[1] % settings.layers:
-        raise ValueError(f"{features.shape[1]} features are not {settings.layers} layers of equal size")
+    if features.shape[-1] % (settings.layers or 1):
+        raise ValueError(f"{features.shape[-1]} features are not {settings.layers} layers of equal size")
+    if (features.ndim == 3) != settings.of_sequences:
+        raise ValueError("attention pools the frames of clips; this question is about single frames")
     if settings.class_weight:
         raise ValueError("this protocol knows no class weights; balance by down-sampling")
     trainer = _Trainer(features, question, settings)
@@ -138,6 +141,14 @@ def solve(features: torch.Tensor, question: Question, settings: HeadSettings) ->
     return HeadFit(nets, chosen, trainer.shift, trainer.inverse, question.kind == "multilabel")
 
 
+def _scaling(features: torch.Tensor, parts: torch.Tensor, settings: HeadSettings) -> tuple[torch.Tensor, torch.Tensor]:
+    """Shift and scale (K, F) of each fold; of sequences over all their frames."""
+    if features.ndim == 2:
+        return fit_scaling(features, parts, settings.scaling)
+    there = ~features[..., 0].isnan()
+    return fit_scaling(features[there], parts.repeat_interleave(there.sum(1), 1), settings.scaling)
+
+
 def _first_best(members: Sequence[Member]) -> Member:
     return max(members, key=lambda member: member.score)
 
@@ -152,7 +163,7 @@ class _Trainer:
             if not len(split.train) or (settings.keep == "best" and not len(split.valid)):
                 raise ValueError(f"fold {fold} has no training or no validation rows")
             parts[fold, split.train] = True
-        shift, scale = fit_scaling(features, parts.to(features.device), settings.scaling)
+        shift, scale = _scaling(features, parts.to(features.device), settings)
         self.shift, self.inverse = shift.to(torch.float32), (1 / scale).to(torch.float32)
         self.multilabel = question.kind == "multilabel"
         kind = np.float32 if self.multilabel else np.int64
@@ -160,10 +171,11 @@ class _Trainer:
 
     def shape(self, point: Point) -> Shape:
         """The shape of the networks of a point."""
-        settings = self.settings
+        settings, layers = self.settings, self.settings.layers or 1
         return Shape(
-            settings.layers, self.features.shape[1] // settings.layers, (settings.hidden_dim,) * point.hidden_layers,
+            layers, self.features.shape[-1] // layers, (settings.hidden_dim,) * point.hidden_layers,
             self.question.n_classes, settings.input_norm == "layer", settings.hidden_norm == "batch",
+            settings.of_sequences,
         )  # fmt: skip
 
     def train(self, wanted: list[tuple[int, Point]]) -> list[Member]:
@@ -241,9 +253,10 @@ class _Trainer:
         mass = (present / present.sum(1, keepdim=True)).to(device)[..., None]
         index = index.clamp(min=0).to(device)
         folds = torch.tensor([member.fold for member in members], device=device)
-        x = self.features.index_select(0, index.view(-1)).view(*index.shape, -1)
+        x = self.features.index_select(0, index.view(-1)).view(*index.shape, *self.features.shape[1:])
         if self.settings.scaling != "none":
-            x.sub_(self.shift[folds][:, None]).mul_(self.inverse[folds][:, None])
+            like = (len(members), *[1] * (x.ndim - 2), -1)
+            x.sub_(self.shift[folds].view(like)).mul_(self.inverse[folds].view(like))
         net.train_step(x, mass, DeltaOf(self.truth[index], mass), self._masks(members, width, net.shape, device))
 
     def _masks(self, members: list[Member], width: int, shape: Shape, device: torch.device) -> list[torch.Tensor]:

@@ -1,4 +1,8 @@
-"""Many classification heads of one shape as one stack, with batch or layer normalisation and a hand-written backward pass."""
+"""Many classification heads of one shape as one stack, with batch or layer normalisation and a hand-written backward pass.
+
+Attention over frames is one learned query a head: a clip is the mean of its frames, weighted by the softmax of their
+products with the query, which begins at zero (all frames alike).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +24,8 @@ class Shape:
         classes: C.
         layer_norm: Whether features go through a LayerNorm first.
         batch_norm: Whether hidden layers have BatchNorm1d before dropout and ReLU.
+        attention: Whether an item is a sequence of frames, (T, F) in place of (F,), that are pooled by attention. Frames
+            of NaN only fill up.
     """
 
     layers: int
@@ -28,6 +34,7 @@ class Shape:
     classes: int
     layer_norm: bool
     batch_norm: bool
+    attention: bool = False
 
     @property
     def pieces(self) -> list[tuple[str, tuple[int, ...]]]:
@@ -35,6 +42,8 @@ class Shape:
         pieces: list[tuple[str, tuple[int, ...]]] = []
         if self.layers > 1:
             pieces.append(("mix", (self.layers,)))
+        if self.attention:
+            pieces.append(("query", (self.dim,)))
         if self.layer_norm:
             pieces += [("norm_scale", (self.dim,)), ("norm_shift", (self.dim,))]
         width = self.dim
@@ -49,7 +58,7 @@ class Shape:
         """Draw parameters (P,): weights as PyTorch does, or Glorot's uniform or normal; biases as PyTorch does."""
         parts, width, gain = [], self.dim, 1.0
         for name, shape in self.pieces:
-            if name in ("mix", "norm_shift") or name.startswith("shift"):
+            if name in ("mix", "query", "norm_shift") or name.startswith("shift"):
                 parts.append(torch.zeros(shape))
             elif name == "norm_scale" or name.startswith("scale"):
                 parts.append(torch.ones(shape))
@@ -102,8 +111,8 @@ class StackedHead:
         return StackedHead(self.shape, self.flat[members], self.running[members])
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (M, n, C) of x (M, n, F) outside training."""
-        p, x = self._p, self._enter(x)[0]
+        """Logits (M, n, C) of x (M, n, F), of sequences (M, n, T, F), outside training."""
+        p, x = self._p, self._enter(x).entered
         start = 0
         for number, units in enumerate(self.shape.hidden):
             x = torch.baddbmm(p[f"bias{number}"][:, None], x, p[f"weight{number}"])
@@ -115,18 +124,26 @@ class StackedHead:
             x.relu_()
         return torch.baddbmm(p["bias"][:, None], x, p["weight"])
 
-    def _enter(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """Mix layers and normalise: the input of the first layer, what came in, its unit version, one over its scale."""
+    def _enter(self, x: torch.Tensor) -> "_Entry":
+        """Mix layers, pool frames and normalise."""
         raw = x
         if self.shape.layers > 1:
             mix = torch.softmax(self._p["mix"], 1)
-            x = torch.einsum("ml,mbld->mbd", mix, x.view(*x.shape[:2], self.shape.layers, self.shape.dim))
+            x = torch.einsum("ml,m...ld->m...d", mix, x.unflatten(-1, (self.shape.layers, self.shape.dim)))
+        frames, share = x, None
+        if self.shape.attention:
+            filling = x[..., :1].isnan()
+            frames = x.masked_fill(filling, 0.0)
+            said = torch.einsum("mbtd,md->mbt", frames, self._p["query"])
+            share = torch.softmax(said.masked_fill(filling[..., 0], -torch.inf), 2)[..., None]
+            x = (share * frames).sum(2)
         if not self.shape.layer_norm:
-            return x, raw, None, None
+            return _Entry(x, raw, frames, share, x, None, None)
         centred = x - x.mean(2, keepdim=True)
         rate = (centred.square().mean(2, keepdim=True) + _EPS).rsqrt()
         unit = centred * rate
-        return unit * self._p["norm_scale"][:, None] + self._p["norm_shift"][:, None], raw, unit, rate
+        entered = unit * self._p["norm_scale"][:, None] + self._p["norm_shift"][:, None]
+        return _Entry(entered, raw, frames, share, x, unit, rate)
 
     def train_step(
         self,
@@ -138,14 +155,14 @@ class StackedHead:
         """Fill `gradient` from a batch, and move the running statistics.
 
         Args:
-            x: (M, B, F).
+            x: (M, B, F), of sequences (M, B, T, F).
             mass: (M, B, 1) one over the number of a member's rows, 0 where a row only fills up.
             delta_of: maps logits (M, B, C) to the gradient in them.
             masks: (M, B, H) of each hidden layer, that multiply what leaves its normalisation.
         """
         p, g = self._p, self._g
-        entered, raw, unit, rate = self._enter(x)
-        values, normed, rates = [entered], [], []
+        entry = self._enter(x)
+        values, normed, rates = [entry.entered], [], []
         start = 0
         for number, units in enumerate(self.shape.hidden):
             z = torch.baddbmm(p[f"bias{number}"][:, None], values[-1], p[f"weight{number}"])
@@ -182,17 +199,27 @@ class StackedHead:
             torch.bmm(values[number].transpose(1, 2), delta, out=g[f"weight{number}"])
             torch.sum(delta, 1, out=g[f"bias{number}"])
             last = f"weight{number}"
-        if unit is None and self.shape.layers == 1:
-            return
-        delta = torch.bmm(delta, p[last].transpose(1, 2))
-        if unit is not None:
+        if entry.unit is not None or entry.share is not None or self.shape.layers > 1:
+            self._leave(entry, torch.bmm(delta, p[last].transpose(1, 2)))
+
+    def _leave(self, entry: "_Entry", delta: torch.Tensor) -> None:
+        """Fill the gradient of what `_enter` learns from the gradient (M, B, F) in what it gave."""
+        p, g = self._p, self._g
+        if entry.unit is not None:
+            unit = entry.unit
             torch.sum(delta * unit, 1, out=g["norm_scale"])
             torch.sum(delta, 1, out=g["norm_shift"])
             delta *= p["norm_scale"][:, None]
-            delta = rate * (delta - delta.mean(2, keepdim=True) - unit * (delta * unit).mean(2, keepdim=True))
+            delta = entry.rate * (delta - delta.mean(2, keepdim=True) - unit * (delta * unit).mean(2, keepdim=True))
+        if entry.share is not None:
+            # What a frame's share gains by being larger, relative to the clip's mean.
+            gain = (delta[:, :, None] * (entry.frames - entry.pooled[:, :, None])).sum(3, keepdim=True) * entry.share
+            g["query"].copy_((gain * entry.frames).sum((1, 2)))
+            delta = entry.share * delta[:, :, None] + gain * p["query"][:, None, None]
         if self.shape.layers > 1:
             mix = torch.softmax(p["mix"], 1)
-            share = torch.einsum("mbd,mbld->ml", delta, raw.view(*raw.shape[:2], self.shape.layers, self.shape.dim))
+            states = entry.raw.unflatten(-1, (self.shape.layers, self.shape.dim)).nan_to_num()
+            share = torch.einsum("m...d,m...ld->ml", delta, states)
             g["mix"].copy_(mix * (share - (mix * share).sum(1, keepdim=True)))
 
     def _move(self, start: int, units: int, mean: torch.Tensor, variance: torch.Tensor, mass: torch.Tensor) -> None:
@@ -201,6 +228,27 @@ class StackedHead:
         unbiased = variance * (rows / (rows - 1).clamp(min=1))
         here = self.running[:, :, start : start + units]
         here.lerp_(torch.cat([mean, unbiased], 1), _MOMENTUM)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What happened before the first layer.
+
+    Attributes:
+        entered: (M, B, D) the input of the first layer.
+        raw: What came in.
+        frames, share: (M, B, T, D) mixed frames, 0 where they fill up, and (M, B, T, 1) their weights; None: no attention.
+        pooled: (M, B, D) before normalisation.
+        unit, rate: Normalised, and one over the scale; None: no LayerNorm.
+    """
+
+    entered: torch.Tensor
+    raw: torch.Tensor
+    frames: torch.Tensor
+    share: torch.Tensor | None
+    pooled: torch.Tensor
+    unit: torch.Tensor | None
+    rate: torch.Tensor | None
 
 
 class DeltaOf:

@@ -75,15 +75,17 @@ def solve(features: torch.Tensor, question: Question, settings: LogisticSettings
 
 def _apply_link(logits: torch.Tensor, link: Link) -> np.ndarray:
     """Turn logits (..., C, n) into posteriors (..., n, C) float64; a single softmax column means two classes."""
-    logits = logits.to(torch.float64).transpose(-1, -2)
+    logits = logits.to(torch.float64)
     if link == "sigmoid":
-        return torch.sigmoid(logits).cpu().numpy()
-    if link == "normalised":
+        answers = torch.sigmoid(logits)
+    elif link == "normalised":
         each = torch.sigmoid(logits).clamp(min=1e-300)
-        return (each / each.sum(-1, keepdim=True)).cpu().numpy()
-    if logits.shape[-1] == 1:
-        logits = torch.cat([torch.zeros_like(logits), logits], -1)
-    return torch.softmax(logits, -1).cpu().numpy()
+        answers = each / each.sum(-2, keepdim=True)
+    else:
+        if logits.shape[-2] == 1:
+            logits = torch.cat([torch.zeros_like(logits), logits], -2)
+        answers = torch.softmax(logits, -2)
+    return answers.transpose(-1, -2).contiguous().cpu().numpy()
 
 
 def _posterior(
@@ -146,6 +148,7 @@ def fit_logistic(
     problem, columns = _problem(labels, parts.numpy(), splits, n_classes, settings, multilabel, path, dtype, device)
     if hinge:
         problem.hinge, problem.bias_penalty = True, float(settings.penalise_bias)
+    problem = problem.laid_out(design.layout)
     coordinates, bias, iterations = solve_path(design, problem, settings.tol, settings.max_iter)
 
     # Members are fold-major; a fold's members are one softmax or several single columns.

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 
-from benchmark.config.schema_probe import SOLVERS, ProbeSettings, solver_module, solver_of
+from benchmark.config.schema_probe import PROTOCOLS, SOLVERS, ProbeSettings, protocol_settings, solver_module
 from benchmark.metrics.folds import Split
 
 
@@ -61,5 +61,5 @@ def solver(probe: str) -> Solve:
 
 
 def default_settings(probe: str) -> ProbeSettings:
-    """A solver's settings where nobody has set any."""
-    return SOLVERS[solver_of(probe)]()
+    """The settings of a solver or protocol where nobody has set any."""
+    return protocol_settings(probe) if probe in PROTOCOLS else SOLVERS[probe]()

@@ -71,7 +71,12 @@ class ProbeResult:
 
 @dataclass(frozen=True)
 class Items:
-    """What is classified: frames or clip vectors, with the clip of each, sorted by clip."""
+    """What is classified: frames or clip vectors (m, F), or clips as sequences of frames (m, T, F); sorted by clip.
+
+    Attributes:
+        features: As above; frames of NaN fill up sequences.
+        clip: (m,) int64, the clip of each.
+    """
 
     features: torch.Tensor
     clip: np.ndarray
@@ -180,10 +185,16 @@ def answer(
     if not isinstance(settings, type(defaults)):
         raise ValueError(f"{type(settings).__name__} are not the settings of probe {probe!r}")
     settings = settings.model_copy(update={"class_weight": settings.class_weight or balance == "class_weight"})
-    use_frames = table.has_frames and (settings.of_frames or of_frames or table.vectors is None)
-    if of_frames and not use_frames:
-        raise ValueError("frames cannot be scored: the table has none")
-    items = _items(table, splits, use_frames, settings.max_frames_per_clip, device)
+    if settings.of_sequences:
+        if of_frames or not table.has_frames:
+            raise ValueError("attention pools the frames of a clip: give it frames, and score files alone")
+        items = _sequences(table, splits, min(settings.max_frames_per_clip or settings.attended, settings.attended))
+    else:
+        use_frames = table.has_frames and (settings.of_frames or of_frames or table.vectors is None)
+        if of_frames and not use_frames:
+            raise ValueError("frames cannot be scored: the table has none")
+        items = _items(table, splits, use_frames, settings.max_frames_per_clip)
+    items = replace(items, features=items.features.to(device))
     item_labels, item_splits = labels[items.clip], [items.split(split) for split in splits]
     question = Question(
         scorer.kind, item_labels, item_splits, n_classes, selection(metric, item_labels, item_splits, scorer),
@@ -214,12 +225,26 @@ def _balance(labels: np.ndarray, splits: Sequence[Split], ids: Sequence, seed: i
     return [replace(split, train=downsample(labels, ids, seed, split.train)) for split in splits]
 
 
-def _items(table: FrameTable, splits: Sequence[Split], use_frames: bool, max_frames: int | None, device: str) -> Items:
-    used = np.unique(np.concatenate([part for split in splits for part in (split.train, split.valid, split.test)]))
+def _items(table: FrameTable, splits: Sequence[Split], use_frames: bool, max_frames: int | None) -> Items:
+    used = _used(splits)
     if not use_frames:
-        return Items(table.clip_vectors(used).to(device), used)
+        return Items(table.clip_vectors(used), used)
     rows, position = table.rows(used, max_frames)
-    return Items(table.frames(rows).to(device), used[position])
+    return Items(table.frames(rows), used[position])
+
+
+def _sequences(table: FrameTable, splits: Sequence[Split], max_frames: int) -> Items:
+    used = _used(splits)
+    rows, position = table.rows(used, max_frames)
+    counts = np.bincount(position)
+    features = torch.full((len(used), int(counts.max()), table.dim), torch.nan)
+    features[torch.arange(features.shape[1]) < torch.from_numpy(counts)[:, None]] = table.frames(rows)
+    return Items(features, used)
+
+
+def _used(splits: Sequence[Split]) -> np.ndarray:
+    """The clips of any part."""
+    return np.unique(np.concatenate([part for split in splits for part in (split.train, split.valid, split.test)]))
 
 
 def selection(metric: str, labels: np.ndarray, splits: Sequence[Split], scorer: Scorer):

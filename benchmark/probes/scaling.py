@@ -36,12 +36,19 @@ def fit_scaling(features: torch.Tensor, parts: torch.Tensor, kind: Scaling) -> t
     counts = weights.sum(1)[:, None]
     # Everything is taken relative to one training row, so that the second moment does not cancel.
     pivot = features[parts.any(0).nonzero()[0, 0]].to(torch.float64)
-    mean = sum(weights[:, rows] @ (features[rows].to(torch.float64) - pivot) for rows in blocks) / counts
+    moved = None
+    mean = torch.zeros_like(shift)
+    for rows in blocks:
+        moved = features[rows].to(torch.float64).sub_(pivot)
+        mean.addmm_(weights[:, rows], moved)
+    mean /= counts
     if kind == "standard":
-        centre = mean.mean(0)
-        second = (
-            sum(weights[:, rows] @ (features[rows].to(torch.float64) - pivot - centre) ** 2 for rows in blocks) / counts
-        )
+        centre, second = mean.mean(0), torch.zeros_like(shift)
+        for rows in blocks:
+            if len(blocks) > 1:
+                moved = features[rows].to(torch.float64).sub_(pivot)
+            second.addmm_(weights[:, rows], moved.sub_(centre).square_())
+        second /= counts
         variance = second - (mean - centre) ** 2
         constant = variance <= 1e-12 * second
         return pivot + mean, torch.where(constant, 1.0, variance.clamp(min=0).sqrt())

@@ -1,9 +1,11 @@
 """How the scores of a metric are shown: unit, decimals, and which way is better."""
 
+import re
 from dataclasses import dataclass
 
-_LOWER_IS_BETTER = {"eer", "min_dcf", "error_rate", "hamming_loss", "log_loss", "mae", "mean_rank", "mse", "rmse"}
-_PLAIN = {"d_prime", "hear", "log_loss", "mae", "mean_rank", "min_dcf", "mse", "pesq", "rmse"}
+# Without what a name ends with: `min_dcf_0.01`, `segment_error_rate_100ms`.
+_LOWER_IS_BETTER = {"eer", "min_dcf", "error_rate", "segment_error_rate", "log_loss", "mae", "mean_rank", "mse", "rmse"}
+_PLAIN = {"d_prime", "hear", "log_loss", "mae", "mean_rank", "min_dcf", "mse", "pesq_wb", "r2", "rmse"}
 _DECIBEL = ("sdr", "sir", "sar", "isr", "snr", "db")
 
 
@@ -54,10 +56,11 @@ class Scale:
 
 def scale_of(metric: str) -> Scale:
     """The scale of `metric`: fractions in per cent, ratios of energy in dB, the rest as they are."""
-    higher = metric not in _LOWER_IS_BETTER
+    kind = re.sub(r"_\d[\w.]*$", "", metric)
+    higher = kind not in _LOWER_IS_BETTER
     if set(metric.split("_")) & set(_DECIBEL):
         return Scale(1.0, "dB", 1, higher)
-    if metric in _PLAIN:
+    if kind in _PLAIN:
         return Scale(1.0, "", 3, higher)
     return Scale(100.0, "%", 1, higher)
 

@@ -5,6 +5,7 @@ import importlib
 import pytest
 from pydantic import ValidationError
 
+from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.config.schema_params import Params
 from benchmark.config.schema_probe import PROTOCOLS, SOLVERS, protocol_settings, solver_module
 from benchmark.config.schema_task import TaskConfig
@@ -26,6 +27,10 @@ def test_every_name_has_a_solver_and_settings(name):
 def test_unknown_names_and_settings_are_refused():
     with pytest.raises(ValidationError, match="'svn' is not a probe; use one of logistic"):
         TaskConfig(**TASK, probes=["svn"])
+    with pytest.raises(ValidationError, match="attention answers for whole clips"):
+        TaskConfig(**TASK, probe="attention", levels=["file", "frame"])
+    with pytest.raises(ValidationError, match="attention answers for whole clips"):
+        TaskConfig(**TASK, kind="events", probe="attention")
     with pytest.raises(ValidationError, match="is not a probe"):
         Params(**PARAMS, probe="nonsense")
     with pytest.raises(ValidationError, match=r"kehling.patience: Input should be greater"):
@@ -37,3 +42,14 @@ def test_a_profile_shrinks_a_protocol_and_params_do_not_change_it():
     assert params.active.settings_of("kehling") == {"max_epochs": 3}
     assert params.active.settings_of("logistic") == {}
     assert protocol_settings("kehling").lr == 1e-3
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"layer": "all"}, {"layers": 3}, {"layer": 2, "layers": 3}, {"layer": "all", "layers": 3, "pool": "mean_std"}],
+)
+def test_layers_that_are_mixed_must_lie_side_by_side(fields):
+    EmbeddingConfig(name="e", family="transformers", model="m", layer="all", layers=3)
+    EmbeddingConfig(name="e", family="hear", module="m", layers=3)
+    with pytest.raises(ValidationError, match="layer"):
+        EmbeddingConfig(name="e", family="transformers", model="m", **fields)

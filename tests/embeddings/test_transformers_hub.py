@@ -78,6 +78,20 @@ def test_hears_waveforms_as_the_library_does(folders, kind):
             assert np.allclose(times, (320 * np.arange(len(frames)) + 200) / rate)
 
 
+@pytest.mark.parametrize("kind", ["wav2vec2", "whisper", "ast"])
+def test_all_layers_lie_side_by_side(folders, kind):
+    every = hub(folders(kind), layer="all", layers=BLOCKS + 1)
+    one = [hub(folders(kind), layer=number) for number in range(BLOCKS + 1)]
+    assert every.dim == 32 * (BLOCKS + 1)
+    clip = noisy_waveform(20_000, every.sample_rate)
+    frames = every.embed([clip])[0][0]
+    for number, layer in enumerate(one):
+        alone = layer.embed([clip])[0][0]
+        assert relative_error(frames[:, 32 * number : 32 * (number + 1)], alone) < 1e-5
+    with pytest.raises(UserError, match="layers: the model gives 4 side by side, not 3"):
+        hub(folders(kind), layer="all", layers=3)
+
+
 def test_hears_whisper_as_the_library_does(folders):
     model, extractor = library(folders("whisper"), "whisper")
     for layer in ("last", 1):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 from sklearn import metrics as sk
 
 from benchmark.metrics import classification as ours
 from benchmark.metrics.folds import Split
+from benchmark.metrics.per_class import of_confusion
 from benchmark.metrics.registry import chance_level
 
 
@@ -79,9 +81,26 @@ def test_multilabel_metrics_agree_with_scikit_learn(seed, items, classes, values
     if both.any():
         expected = np.mean([sk.roc_auc_score(truth[:, c], posterior[:, c]) for c in np.flatnonzero(both)])
         assert area == pytest.approx(expected)
-        assert np.isfinite(ours.d_prime(truth, posterior))
+        # An area of 0 or 1 would be infinitely far from the middle.
+        expected = np.sqrt(2) * norm.ppf(np.clip(expected, 1e-6, 1 - 1e-6))
+        assert ours.d_prime(truth, posterior) == pytest.approx(expected, abs=1e-9)
     else:
-        assert np.isnan(area)
+        assert np.isnan(area) and np.isnan(ours.d_prime(truth, posterior))
+
+
+@settings(max_examples=100, deadline=None)
+@given(_multiclass())
+def test_scores_of_each_class_agree_with_scikit_learn(case):
+    truth, posterior = case
+    classes = posterior.shape[1]
+    found = of_confusion(ours.confusion_matrix(truth, posterior.argmax(1), classes), [str(c) for c in range(classes)])
+    columns = sk.precision_recall_fscore_support(
+        truth, posterior.argmax(1), labels=range(classes), zero_division=np.nan
+    )
+    for name, column in zip(("precision", "recall", "f1", "items"), columns, strict=True):
+        for c in range(classes):
+            # What is not defined is left out.
+            assert found[str(c)].get(name, np.nan) == pytest.approx(column[c], nan_ok=True), name
 
 
 def test_d_prime_of_known_area():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import metrics as sk
 
 from benchmark.metrics.events import METRICS, EventClip, active, matched, segment_counts
 
@@ -57,6 +58,25 @@ def test_notes_agree_with_mir_eval(seed, references, answers):
         assert matched(*made, 0.2, offsets=True) == len(pairs)
     else:
         assert matched(*made, 0.2, offsets=True) == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 4), st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+def test_frames_and_segments_agree_with_scikit_learn(seed, frames, classes, part):
+    rng = np.random.default_rng(seed)
+    truth, answers = rng.random((2, frames, classes)) < np.array([part, 0.4])[:, None, None]
+    nothing = np.zeros((0, 3))
+    found = METRICS["frame_f1"].function([EventClip(nothing, nothing, 1.0, truth, answers)])
+    # One class more that is never on, so that a single class is not taken for a binary question.
+    padded = (np.pad(each, ((0, 0), (0, 1))).astype(int) for each in (truth, answers))
+    expected = sk.f1_score(*padded, average="micro", zero_division=np.nan)
+    assert found == pytest.approx(expected, nan_ok=True)
+    # The same stretches as events of 10 ms each.
+    events = [np.argwhere(each)[:, [0, 0, 1]] * [0.01, 0.01, 1] + [0, 0.0099, 0] for each in (truth, answers)]
+    made = EventClip(events[0] + [0.00005, 0, 0], events[1] + [0.00005, 0, 0], frames * 0.01 - 0.001, truth, answers)
+    assert METRICS["segment_f1_10ms"].function([made]) == pytest.approx(expected, nan_ok=True)
+    accuracy = sk.accuracy_score(truth.ravel(), answers.ravel())
+    assert METRICS["segment_accuracy_10ms"].function([made]) == pytest.approx(accuracy)
 
 
 def test_degenerate_answers():

@@ -44,7 +44,7 @@ def scores(clips: list[dict]) -> dict[str, float]:
     found = {}
     for name, collar, offset in (
         ("onset_f_200ms", 0.2, False), ("onset_f_50ms", 0.05, False), ("onset_f_500ms", 0.5, False), ("onset_f_1s", 1.0, False),
-        ("onset_offset_f_200ms", 0.2, True),
+        ("onset_offset_f_200ms", 0.2, True), ("onset_offset_f_500ms", 0.5, True), ("onset_offset_f_1s", 1.0, True),
     ):  # fmt: skip
         made = sed_eval.sound_event.EventBasedMetrics(CLASSES, True, offset, t_collar=collar)
         for clip in clips:

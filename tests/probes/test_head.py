@@ -21,6 +21,7 @@ SHRINK = {
     "hares": {"steps": 300, "warmup": 50, "lr": [1e-2]},
     "xares": {"lr": [1e-2]},
     "superb-like": {"epochs": 20},
+    "attention": {"epochs": 20, "lr": [1e-2]},
 }
 
 
@@ -30,6 +31,7 @@ class _Torch(torch.nn.Module):
     def __init__(self, shape, parameters):
         super().__init__()
         self.shape, self.mix = shape, torch.nn.Parameter(torch.zeros(shape.layers))
+        self.query = torch.nn.Parameter(torch.zeros(shape.dim))
         self.norm = torch.nn.LayerNorm(shape.dim) if shape.layer_norm else torch.nn.Identity()
         widths = [shape.dim, *shape.hidden]
         self.linear = torch.nn.ModuleList(torch.nn.Linear(a, b) for a, b in itertools.pairwise(widths))
@@ -45,8 +47,8 @@ class _Torch(torch.nn.Module):
             self.of(name).data.copy_(value.T if len(size) == 2 else value)
 
     def of(self, name):
-        if name == "mix":
-            return self.mix
+        if name in ("mix", "query"):
+            return getattr(self, name)
         if name.startswith("norm"):
             return self.norm.weight if name == "norm_scale" else self.norm.bias
         if name in ("weight", "bias"):
@@ -56,9 +58,16 @@ class _Torch(torch.nn.Module):
             return getattr(self.linear[number], kind)
         return getattr(self.batch[number], "weight" if kind == "scale" else "bias")
 
+    def mixed(self, x):
+        states = x.unflatten(-1, (self.shape.layers, -1))
+        return torch.einsum("l,...ld->...d", torch.softmax(self.mix, 0), states)
+
     def forward(self, x, masks=None):
-        if self.shape.layers > 1:
-            x = torch.einsum("l,bld->bd", torch.softmax(self.mix, 0), x.view(len(x), self.shape.layers, -1))
+        if self.shape.attention:
+            clips = [self.mixed(clip[~clip[:, 0].isnan()]) for clip in x]
+            x = torch.stack([torch.softmax(clip @ self.query, 0) @ clip for clip in clips])
+        else:
+            x = self.mixed(x)
         x = self.norm(x)
         for number, (linear, batch) in enumerate(zip(self.linear, self.batch, strict=True)):
             x = batch(linear(x))
@@ -68,22 +77,29 @@ class _Torch(torch.nn.Module):
 
 @pytest.mark.parametrize("multilabel", [False, True])
 @pytest.mark.parametrize(
-    ("layers", "hidden", "layer_norm", "batch_norm"),
+    ("layers", "hidden", "layer_norm", "batch_norm", "attention"),
     [
-        (1, (), False, False),
-        (1, (7,), False, True),
-        (1, (7, 5), True, True),
-        (3, (), True, False),
-        (3, (6,), False, True),
+        (1, (), False, False, False),
+        (1, (7,), False, True, False),
+        (1, (7, 5), True, True, False),
+        (3, (), True, False, False),
+        (3, (6,), False, True, False),
+        (1, (), False, False, True),
+        (3, (6,), True, True, True),
     ],
 )
-def test_gradients_and_running_statistics_agree_with_torch(layers, hidden, layer_norm, batch_norm, multilabel):
-    shape = Shape(layers, 4, hidden, 3, layer_norm, batch_norm)
+def test_gradients_and_running_statistics_agree_with_torch(
+    layers, hidden, layer_norm, batch_norm, attention, multilabel
+):
+    shape = Shape(layers, 4, hidden, 3, layer_norm, batch_norm, attention)
     generator = torch.Generator().manual_seed(0)
     flat = torch.stack([shape.initial(generator, "default") for _ in range(2)])
     flat += 0.1 * torch.randn(flat.shape, generator=generator)
     net = StackedHead(shape, flat.clone())
-    x = torch.randn(2, 9, 4 * layers, generator=generator)
+    x = torch.randn(2, 9, *([5] if attention else []), 4 * layers, generator=generator)
+    if attention:
+        # Clips of one to five frames.
+        x[:, torch.arange(5) > torch.arange(9)[:, None] % 5] = torch.nan
     # The second member has two rows less in this batch.
     present = torch.ones(2, 9, 1)
     present[1, 7:] = 0
@@ -129,7 +145,8 @@ def test_hear_trains_eight_points_in_its_own_order():
 
 def _run(data, name, **arguments):
     settings = protocol_settings(name).model_copy(update=SHRINK[name])
-    return run_probe(FrameTable(None, vectors=data.vectors), data.labels, data.splits, name, settings, **arguments)
+    table = FrameTable(data.frames, data.offsets) if settings.of_sequences else FrameTable(None, vectors=data.vectors)
+    return run_probe(table, data.labels, data.splits, name, settings, **arguments)
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -192,6 +209,33 @@ def test_the_mix_of_layers_finds_the_one_that_tells(made):
     assert np.mean(mixed.scores["file"]["accuracy"]) > 0.8
     with pytest.raises(ValueError, match="not 5 layers"):
         run_probe(table, data.labels, data.splits, "superb-like", settings.model_copy(update={"layers": 5}))
+
+
+def test_attention_finds_the_frames_that_tell(made):
+    data = made(clips=240, seed=2)
+    rng = np.random.default_rng(0)
+    frames = rng.normal(size=(240, 24, 12)).astype(np.float32)
+    frames[..., 0] -= 2
+    marked = rng.integers(24, size=240)
+    # One frame of 24 has the class, and a mark in a feature of its own; the mean hides it.
+    frames[np.arange(240), marked, 0] += 6
+    frames[np.arange(240), marked, 1 + data.labels] += 4
+    table = FrameTable(frames.reshape(-1, 12), np.arange(0, 240 * 24 + 1, 24), frames.mean(1))
+    settings = protocol_settings("attention").model_copy(update={"lr": [1e-2]})
+    attended = run_probe(table, data.labels, data.splits, "attention", settings)
+    pooled = run_probe(table, data.labels, data.splits, "logistic")
+    score, plain = (np.mean(result.scores["file"]["accuracy"]) for result in (attended, pooled))
+    assert score > 0.9 > plain + 0.2
+    few = settings.model_copy(update={"attended": 3})
+    assert np.mean(run_probe(table, data.labels, data.splits, "attention", few).scores["file"]["accuracy"]) < 0.7
+
+
+def test_attention_answers_for_clips_alone(made):
+    data = made()
+    with pytest.raises(ValueError, match="score files alone"):
+        _run(data, "attention", levels=("frame",))
+    with pytest.raises(ValueError, match="score files alone"):
+        run_probe(FrameTable(None, vectors=data.vectors), data.labels, data.splits, "attention")
 
 
 def test_multilabel_heads_skip_what_is_unknown(made):

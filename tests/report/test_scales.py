@@ -1,5 +1,7 @@
 import pytest
 
+from benchmark.config import kinds
+from benchmark.metrics.registry import higher_is_better
 from benchmark.report.scales import metric_title, scale_of
 
 
@@ -34,3 +36,10 @@ def test_normalised_scores_run_from_chance_to_perfect():
     assert eer.normalised(0.5, 0.5) == 0 and eer.normalised(0.0, 0.5) == 1 and eer.normalised(0.5, None) == 0.5
     assert accuracy.normalised(1.0, 1.0) == 1
     assert scale_of("si_sdr").normalised(10.0, 0.0) is None
+
+
+def test_every_metric_is_shown_the_way_it_is_meant():
+    for name in {metric for metrics in kinds.METRICS.values() for metric in metrics} | set(kinds.RETRIEVAL):
+        expected = True if name in kinds.METRICS["separation"] else higher_is_better(name)
+        assert scale_of(name).higher_is_better == expected, name
+    assert scale_of("min_dcf_0.01").unit == scale_of("r2").unit == "" and scale_of("segment_error_rate_1s").unit == "%"

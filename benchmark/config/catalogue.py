@@ -17,6 +17,10 @@ from benchmark.config.schema_task import TaskConfig
 from benchmark.errors import UserError
 
 Named = TypeVar("Named", bound=BaseModel)
+Overridden = TypeVar("Overridden", EmbeddingConfig, SeparatorConfig)
+
+# Sections of a YAML of which a profile may set single keys.
+_MERGED = ("args", "pretrain", "stft", "train", "training")
 
 
 @dataclass(frozen=True)
@@ -126,16 +130,14 @@ def in_profile(config: TaskConfig | EmbeddingConfig | SeparatorConfig, profile: 
     return config.profiles is None or profile in config.profiles
 
 
-def override(config: EmbeddingConfig, overrides: Mapping[str, Mapping[str, Any]]) -> EmbeddingConfig:
-    """`config` with the keys that a profile sets for it; `args`, `pretrain` and `training` are merged key by key."""
+def override(config: Overridden, overrides: Mapping[str, Mapping[str, Any]]) -> Overridden:
+    """`config` with the keys that a profile sets for it; sections (`args`, `train`, ...) are merged key by key."""
     data = config.model_dump(mode="python")
     for pattern, keys in overrides.items():
         if fnmatchcase(config.name, pattern):
-            merged = {
-                key: {**(data[key] or {}), **keys[key]} for key in ("args", "pretrain", "training") if keys.get(key)
-            }
+            merged = {key: {**(data.get(key) or {}), **keys[key]} for key in _MERGED if keys.get(key)}
             data = {**data, **keys, **merged}
-    return parse(data, EmbeddingConfig, f"params.yaml: overrides for {config.name}")
+    return parse(data, type(config), f"params.yaml: overrides for {config.name}")
 
 
 def _dataset_at(config: DatasetConfig, root: Path) -> DatasetConfig:

@@ -39,6 +39,7 @@ class Profile(Schema):
     tasks: list[str] = Field(default_factory=lambda: ["*"], description="names or globs; `!glob` leaves out")
     embeddings: list[str] = Field(default_factory=lambda: ["*"])
     separators: list[str] = Field(default_factory=lambda: ["*"])
+    separation_folds: int | None = Field(None, gt=0, description="separation: the first so many folds alone")
     if_here: list[str] = Field(
         default_factory=list,
         description="embeddings that are left out as long as their weights are not here; asked for by name, they are fetched",
@@ -46,7 +47,8 @@ class Profile(Schema):
     shrink: bool = Field(False, description="apply the `smoke` section of each task")
     overrides: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="glob of embeddings -> keys of their YAML that this profile sets (args, pretrain and training are merged)",
+        description="glob of embeddings or separators -> keys of their YAML that this profile sets "
+        "(args, pretrain, stft, train and training are merged)",
     )
     mlp: MlpOverrides = MlpOverrides()
     training: dict[str, Any] = Field(default_factory=dict, description="settings of `training` that this profile sets")

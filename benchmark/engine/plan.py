@@ -116,7 +116,10 @@ class Project:
                 for name in chosen_embeddings
                 if name not in only_here
             ],
-            [_shrunk(catalogue.separators[name], root, params.active.shrink) for name in chosen_separators],
+            [
+                override(_shrunk(catalogue.separators[name], root, params.active.shrink), params.active.overrides)
+                for name in chosen_separators
+            ],
         )
 
     @property

@@ -126,8 +126,8 @@ def _plan_task(project: Project, task: TaskConfig) -> tuple[TaskItems, tuple[Tra
     root = root_folder(dataset, project.data_root)
     tracks = tuple(Track.of(clip, task.sources, root, dataset.mixture) for clip in items.clips)
     splits = task_splits(task, items, str(project.catalogue.task_file(task)))
-    if project.params.active.shrink and task.smoke.folds is not None:
-        splits = splits[: task.smoke.folds]
+    profile = project.params.active
+    splits = splits[: profile.separation_folds or (task.smoke.folds if profile.shrink else None)]
     with Digests(project.data_root) as ledger:
         digests = ledger.of_files({path for track in tracks for path in track.files})
     audio = [[t.id, t.start, t.end, [[str(p.relative_to(root)), digests[p]] for p in t.files]] for t in tracks]

@@ -69,12 +69,18 @@ def _deep_clustering(config: SeparatorConfig, sources, fixed_order: bool, args: 
 
 
 def _dilated_cnn(config: SeparatorConfig, sources, fixed_order: bool, args: dict[str, Any]) -> Separator:
-    return ClusteringSeparator(sources, config.sample_rate, DilatedCnn(**args), make_stft(config), "attractor")
+    options = _attractor_options(args)
+    return ClusteringSeparator(sources, config.sample_rate, DilatedCnn(**args), make_stft(config), *options)
 
 
 def _two_way_lstm(config: SeparatorConfig, sources, fixed_order: bool, args: dict[str, Any]) -> Separator:
-    stft = make_stft(config)
-    return ClusteringSeparator(sources, config.sample_rate, TwoWayLstm(stft.bins, **args), stft, "attractor")
+    stft, options = make_stft(config), _attractor_options(args)
+    net = TwoWayLstm(stft.bins, **args)
+    return ClusteringSeparator(sources, config.sample_rate, net, stft, *options)
+
+
+def _attractor_options(args: dict[str, Any]) -> tuple[str, str]:
+    return args.pop("objective", "attractor"), args.pop("weights", "active")
 
 
 def _mask_inference(config: SeparatorConfig, sources, fixed_order: bool, args: dict[str, Any]) -> Separator:
@@ -138,8 +144,9 @@ def _complex_mask(config: SeparatorConfig, sources, fixed_order: bool, args: dic
 
 def _gcrn(config: SeparatorConfig, sources, fixed_order: bool, args: dict[str, Any]) -> Separator:
     stft = make_stft(config)
+    level = args.pop("level", 1.0)
     net = Gcrn(len(sources), bins=stft.bins, **args)
-    return GcrnSeparator(sources, config.sample_rate, net, stft, fixed_order)
+    return GcrnSeparator(sources, config.sample_rate, net, stft, fixed_order, level)
 
 
 FAMILIES: dict[str, Callable[..., Separator]] = {

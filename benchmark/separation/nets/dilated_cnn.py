@@ -9,6 +9,8 @@ _DILATIONS = (1, 2, 4, 8, 16, 32, 1, 2, 4, 8, 16, 32)
 class DilatedCnn(nn.Module):
     """Thirteen 3 x 3 convolutions, dilated alike in time and frequency; every second layer from the fourth adds an earlier one.
 
+    Normalisation is by the statistics of the batch at hand, when separating as well, as in the authors' code.
+
     Args:
         channels: of all layers but the last.
         dim: D, size of a bin's vector.
@@ -20,7 +22,7 @@ class DilatedCnn(nn.Module):
         before = 1
         for dilation in _DILATIONS:
             self.convs.append(nn.Conv2d(before, channels, 3, padding=dilation, dilation=dilation))
-            self.norms.append(nn.BatchNorm2d(channels, eps=1e-3))
+            self.norms.append(nn.BatchNorm2d(channels, eps=1e-3, track_running_stats=False))
             before = channels
         self.embed = nn.Conv2d(channels, dim, 3, padding=1)
 

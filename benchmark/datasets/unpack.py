@@ -17,16 +17,14 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from benchmark.datasets.transfer import check_space
+from benchmark.datasets.unpack_extra import SUFFIXES as _EXTRA_SUFFIXES
+from benchmark.datasets.unpack_extra import unpack_7z, unpack_rar
+from benchmark.datasets.unpack_rules import CHUNK, DamagedArchive, Limit, inside, write_member
 from benchmark.errors import UserError
-
-# Uncompressed size over the archive's. FLAC and MP3 stay near 1, WAV below 20; silence and tables may reach more, in
-# small archives.
-MAX_RATIO = 100
-FREE_SIZE = 1 << 30
 
 _ZIP_SUFFIXES = (".zip", ".whl")
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_CHUNK = 1 << 20
+_SUFFIXES = (*_ZIP_SUFFIXES, *_TAR_SUFFIXES, *_EXTRA_SUFFIXES)
 _DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -38,33 +36,13 @@ _DAMAGE = (
 )
 
 
-class DamagedArchive(UserError):
-    """The archive is not what its authors made: cut short, changed on the way, or of another kind."""
-
-
-class _Limit:
-    """Counts bytes written, and refuses to go beyond what the archive may plausibly hold."""
-
-    def __init__(self, archive: Path) -> None:
-        self._archive = archive
-        self.left = max(FREE_SIZE, MAX_RATIO * archive.stat().st_size)
-
-    def take(self, count: int) -> None:
-        self.left -= count
-        if self.left < 0:
-            raise UserError(
-                f"{self._archive}: unpacks to more than {MAX_RATIO} times its size: refused as a zip bomb; "
-                "look into it, unpack it by hand, and name the folder as a `manual` source"
-            )
-
-
 def is_archive(name: str) -> bool:
     """Whether `unpack` knows this kind of file, by its name."""
-    return name.lower().endswith((*_ZIP_SUFFIXES, *_TAR_SUFFIXES))
+    return name.lower().endswith(_SUFFIXES)
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or a (compressed) tar into `folder`, which may hold other things already.
+    """Unpack a zip, a (compressed) tar, a 7z or a RAR into `folder`, which may hold other things already.
 
     On an error `folder` may hold a part of the files: unpack into a folder that is thrown away then.
 
@@ -73,12 +51,12 @@ def unpack(archive: Path, folder: Path) -> None:
         UserError: it holds something that is refused, or does not fit on the disk.
     """
     if not is_archive(archive.name):
-        known = ", ".join((*_ZIP_SUFFIXES, *_TAR_SUFFIXES))
-        raise UserError(f"{archive}: cannot be unpacked here (known: {known}); unpack it by hand")
+        raise UserError(f"{archive}: cannot be unpacked here (known: {', '.join(_SUFFIXES)}); unpack it by hand")
     folder.mkdir(parents=True, exist_ok=True)
-    kind = _unpack_zip if archive.name.lower().endswith(_ZIP_SUFFIXES) else _unpack_tar
+    name = archive.name.lower()
+    kind = _unpack_zip if name.endswith(_ZIP_SUFFIXES) else _KINDS.get(Path(name).suffix, _unpack_tar)
     try:
-        kind(archive, folder, _Limit(archive))
+        kind(archive, folder, Limit(archive))
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DamagedArchive(f"{archive}: damaged or cut short ({reason}); delete it and run the same again") from None
@@ -95,11 +73,11 @@ def unpack(archive: Path, folder: Path) -> None:
         raise
 
 
-def _unpack_zip(archive: Path, folder: Path, limit: _Limit) -> None:
+def _unpack_zip(archive: Path, folder: Path, limit: Limit) -> None:
     with zipfile.ZipFile(archive) as file:
-        members = [(member, _inside(member.filename, archive)) for member in file.infolist()]
+        members = [(member, inside(member.filename, archive)) for member in file.infolist()]
         total = sum(member.file_size for member, _ in members)
-        _Limit(archive).take(total)
+        Limit(archive).take(total)
         check_space(folder, total, archive.name)
         for member, path in members:
             mode = member.external_attr >> 16
@@ -107,16 +85,16 @@ def _unpack_zip(archive: Path, folder: Path, limit: _Limit) -> None:
                 (folder / path).mkdir(parents=True, exist_ok=True)
             elif stat.S_IFMT(mode) in {0, stat.S_IFREG}:
                 with file.open(member) as source:
-                    _write(source, folder / path, limit)
+                    write_member(source, folder / path, limit)
             else:
                 raise UserError(f"{archive}: {member.filename!r} is a link or a device: refused; unpack it by hand")
 
 
-def _unpack_tar(archive: Path, folder: Path, limit: _Limit) -> None:
+def _unpack_tar(archive: Path, folder: Path, limit: Limit) -> None:
     links: list[tuple[str, PurePosixPath, PurePosixPath]] = []
     with tarfile.open(archive, "r:*") as file:
         for member in file:
-            path = _inside(member.name, archive)
+            path = inside(member.name, archive)
             if member.isdir():
                 (folder / path).mkdir(parents=True, exist_ok=True)
             elif member.isreg():
@@ -124,11 +102,11 @@ def _unpack_tar(archive: Path, folder: Path, limit: _Limit) -> None:
                 source = file.extractfile(member)
                 if source is None:
                     raise tarfile.ReadError(f"{member.name} has no content")
-                if _write(source, folder / path, limit) != member.size:
+                if write_member(source, folder / path, limit) != member.size:
                     raise tarfile.ReadError("unexpected end of data")
             elif member.issym() or member.islnk():
                 base = path.parent if member.issym() else PurePosixPath()
-                links.append((member.name, path, _inside(str(_lexical(base, member.linkname, archive)), archive)))
+                links.append((member.name, path, inside(str(_lexical(base, member.linkname, archive)), archive)))
             else:
                 raise UserError(f"{archive}: {member.name!r} is a device: refused; unpack it by hand")
         _check_end(file, archive, limit)
@@ -141,10 +119,10 @@ def _unpack_tar(archive: Path, folder: Path, limit: _Limit) -> None:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         if source != folder / path:
             with source.open("rb") as content:
-                _write(content, folder / path, limit)
+                write_member(content, folder / path, limit)
 
 
-def _check_end(file: tarfile.TarFile, archive: Path, limit: _Limit) -> None:
+def _check_end(file: tarfile.TarFile, archive: Path, limit: Limit) -> None:
     """See that the archive has its end: tarfile takes one that is cut between two members for whole."""
     stream: IO[bytes] = file.fileobj  # type: ignore[assignment]
     if archive.name.lower().endswith(".tar"):
@@ -153,18 +131,8 @@ def _check_end(file: tarfile.TarFile, archive: Path, limit: _Limit) -> None:
             raise tarfile.ReadError("unexpected end of data")
         return
     # Compressed: their own end marks are checked when all is read.
-    while chunk := stream.read(_CHUNK):
+    while chunk := stream.read(CHUNK):
         limit.take(len(chunk))
-
-
-def _inside(name: str, archive: Path) -> PurePosixPath:
-    """`name` as a path inside the folder, or an error."""
-    plain = name.replace("\\", "/")
-    path = PurePosixPath(plain)
-    drive = len(plain) > 1 and plain[1] == ":"
-    if path.is_absolute() or drive or ".." in path.parts or "\0" in plain:
-        raise UserError(f"{archive}: {name!r} leads out of its folder: refused; do not trust this file")
-    return path
 
 
 def _lexical(base: PurePosixPath, target: str, archive: Path) -> PurePosixPath:
@@ -174,15 +142,7 @@ def _lexical(base: PurePosixPath, target: str, archive: Path) -> PurePosixPath:
     return PurePosixPath(os.path.normpath(str(base / target)))
 
 
-def _write(source: IO[bytes], path: Path, limit: _Limit) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    count = 0
-    with path.open("wb") as out:
-        while chunk := source.read(_CHUNK):
-            limit.take(len(chunk))
-            out.write(chunk)
-            count += len(chunk)
-    return count
+_KINDS = {".7z": unpack_7z, ".rar": unpack_rar}
 
 
 def swap_in(made: Path, place: Path) -> None:

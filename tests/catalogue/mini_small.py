@@ -3,6 +3,7 @@
 import json
 
 from tests.catalogue.miniature import Miniature, cut, miniature, sound, table, tar_of, zip_of
+from tests.datasets.rar import rar_of
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 
@@ -81,12 +82,15 @@ def vocal_imitations() -> Miniature:
 
 @miniature("beehive-states")
 def beehive_states() -> Miniature:
-    files = {}
+    """A RAR archive a day."""
+    archives = {}
     for day, state in (("Hive1_12_06_2018", "QueenBee"), ("Hive1_31_05_2018", "NO_QueenBee"),
                        ("Hive3_14_07_2017", "QueenBee"), ("Hive3_28_07_2017", "NO_QueenBee")):  # fmt: skip
         for i in range(12):
-            files[f"{day}/{day}_{state}_{day[:5:4]}_audio___{15 + i // 6}_{i % 6}0_00.wav"] = sound(state, (day, i))
-    return Miniature({"beehives": files}, {"clips": 48, "splits": {"train": 24, "test": 24}, "classes": 2})
+            name = f"{day}_{state}_{day[:5:4]}_audio___{15 + i // 6}_{i % 6}0_00.wav"
+            archives.setdefault(day, {})[f"{day}/{name}"] = sound(state, (day, i))
+    files = {f"beehives/{day}.rar": rar_of(content) for day, content in archives.items()}
+    return Miniature(files, {"clips": 48, "splits": {"train": 24, "test": 24}, "classes": 2})
 
 
 @miniature("dcase2016-task2")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmark.datasets import unpack as module
+from benchmark.datasets import unpack_rules
 from benchmark.datasets.unpack import is_archive, swap_in, unpack
 from benchmark.errors import UserError
 
@@ -162,7 +163,7 @@ def test_devices_are_refused(tmp_path, kind):
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.tar.xz"])
 def test_bombs_are_refused(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(module, "FREE_SIZE", 1 << 20)
+    monkeypatch.setattr(unpack_rules, "FREE_SIZE", 1 << 20)
     archive = make(tmp_path / name, {f"{i}.wav": bytes(1 << 20) for i in range(8)})
     with pytest.raises(UserError, match="bomb"):
         unpack(archive, tmp_path / "out")
@@ -187,15 +188,15 @@ def test_a_disk_that_fills_up_is_one_line(tmp_path, monkeypatch):
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "_write", full)
+    monkeypatch.setattr(module, "write_member", full)
     with pytest.raises(UserError, match="no space left"):
         unpack(make(tmp_path / "a.zip"), tmp_path / "out")
 
 
 def test_kinds_that_are_not_known_are_named(tmp_path):
-    (tmp_path / "a.rar").write_bytes(b"x")
+    (tmp_path / "a.lzh").write_bytes(b"x")
     with pytest.raises(UserError, match="by hand"):
-        unpack(tmp_path / "a.rar", tmp_path / "out")
+        unpack(tmp_path / "a.lzh", tmp_path / "out")
 
 
 def test_swapping_in_replaces_the_old_folder(tmp_path):

@@ -1,8 +1,9 @@
 """Any model of the `transformers` library that hears: `model` is a hub id or a local folder, `revision` a commit.
 
 Sample rate, size and hop are the model's own. `layer` is a number, a list of numbers (their mean), `mean` (of all), `all`
-(side by side, as many as `layers` says) or `last`; left out, it is what the model is meant to give: the output of wav2vec 2.0 and its relatives (HuBERT, WavLM,
-data2vec, MERT ...) and of Whisper's encoder, the pooled vector of AST, the projected vector of CLAP.
+(side by side, as many as `layers` says) or `last`; left out, it is what the model is meant to give: the output
+of wav2vec 2.0 and its relatives (HuBERT, WavLM, data2vec, MERT ...) and of Whisper's encoder, the pooled vector of AST,
+the projected vector of CLAP.
 
 Clips are heard in windows of `args: {window: 30.0}` seconds, or as long as the model demands: 30 s for Whisper,
 10.24 s for AST, 10 s for CLAP. Normalisation, where the feature extractor asks for it, is that of the whole clip. Where

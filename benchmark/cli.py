@@ -148,11 +148,15 @@ def probe(task: Tasks = [], embedding: Embeddings = []) -> None:  # noqa: B006
 
 @app.command()
 def separate(task: Tasks = [], separator: Separators = []) -> None:  # noqa: B006
-    """Train and score separators. Example: leveret separate -t rendered-two-speakers -s 'deep-*'"""
+    """Train and score separators, and make what tasks with a front end hear. Example: leveret separate -s 'deep-*'"""
+    from benchmark.engine.front_ends import make_front_ends
     from benchmark.engine.plan import Project
     from benchmark.engine.separate import separate as stage
 
-    _finish("separate", stage(Project.read(_State.root, task, (), separator)))
+    project = Project.read(_State.root, task, (), separator)
+    outcome = stage(project)
+    outcome.add(make_front_ends(project))
+    _finish("separate", outcome)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from benchmark.config import kinds
 from benchmark.config.base import Name, Schema
+from benchmark.config.front_end import FrontEndConfig
 from benchmark.config.schema_dataset import DatasetConfig
 from benchmark.config.schema_embedding import Strategy
 from benchmark.config.schema_probe import PROTOCOLS, ProbeName, protocol_settings
@@ -68,6 +69,7 @@ class SmokeConfig(Schema):
     max_clips: int | None = Field(None, gt=0, description="clips kept, evenly over classes and groups")
     max_frames_per_clip: int | None = Field(None, gt=0)
     strategies: list[Strategy] | None = Field(None, description="in place of the task's own")
+    embeddings: list[str] | None = Field(None, description="in place of the task's own")
     folds: int | None = Field(None, gt=0, description="separation: the first so many folds alone")
 
 
@@ -81,6 +83,12 @@ class TaskConfig(Schema):
     dataset: str | DatasetConfig = Field(description="a dataset's name, or an inline description")
     label: str | list[str] = Field(
         "label", description="the field of the dataset that is predicted; slots: the list of fields, one a slot"
+    )
+    front_end: FrontEndConfig | None = Field(
+        None, description="what is embedded instead of the clips: a separator's estimate, or a stem (`oracle:vocals`)"
+    )
+    embeddings: list[str] = Field(
+        default_factory=lambda: ["*"], min_length=1, description="names or globs of the embeddings that are asked"
     )
     sources: list[Name] = Field(
         default_factory=list, description="separation: what the mixture is taken apart into, fields `stem_<source>`"
@@ -185,6 +193,8 @@ class TaskConfig(Schema):
             raise ValueError("label: a list of fields for kind slots, one field for every other kind")
         if isinstance(self.label, list) and (len(self.label) < 2 or len(set(self.label)) < len(self.label)):
             raise ValueError("label: kind slots needs two different fields or more")
+        if kind == "separation" and self.front_end is not None:
+            raise ValueError("front_end: separation asks nothing of embeddings; leave it out")
         if kind == "separation" and not self.sources:
             raise ValueError("sources: missing; kind separation needs them, such as [vocals, accompaniment]")
         for field, is_given, fitting in (

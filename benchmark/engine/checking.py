@@ -76,7 +76,8 @@ def check_project(root: Path, tasks: Sequence[str] = (), data: bool = False) -> 
             if dataset.source_kind not in ("folder", "csv") and not is_ready(dataset, project.data_root):
                 report.tasks.append(TaskReport(task.name, where, resolved=resolved))
                 continue
-            items = project_items(project, task)
+            # Labels and folds are those of the dataset, whatever is heard of it.
+            items = project_items(project, task.model_copy(update={"front_end": None}))
             splits = task_splits(task, items, where)
         except UserError as error:
             report.problems.append(str(error))

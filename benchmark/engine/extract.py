@@ -11,6 +11,7 @@ from tqdm import tqdm
 from benchmark.audio.io import seconds
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.config.schema_params import ExtractParams
+from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.clips import Clip
 from benchmark.embeddings.weights import resolve
 from benchmark.engine.embed_clips import Sink, embed_clips
@@ -72,9 +73,21 @@ def extract(project: Project) -> Outcome:
     outcome.failures += [Failure(name, reason) for name, reason in sorted(failed.items())]
     jobs: list[ExtractJob] = []
     keep: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for dataset in project.dataset_names(project.probed_tasks):
+    heard: dict[str, list[TaskConfig]] = defaultdict(list)
+    for task in project.probed_tasks:
+        heard[project.sounds_of(task)].append(task)
+    for dataset, tasks in sorted(heard.items()):
         targets: dict[tuple[Clip, ...], list[Target]] = defaultdict(list)
+        try:
+            project.clips(dataset)
+        except UserError as error:
+            if "@" not in dataset:
+                raise
+            outcome.failures.append(Failure(dataset, str(error)))
+            continue
         for plan in plans:
+            if not any(project.asks(task, plan.config.name) for task in tasks):
+                continue
             for shard in project.plan_shards(plan, dataset):
                 keep[plan.config.name, dataset].add(shard.key)
                 if store.has(plan.config.name, dataset, shard.key):
@@ -109,7 +122,8 @@ def extract(project: Project) -> Outcome:
 def _datasets(project: Project) -> set[str]:
     """Names of all datasets that the project describes, those held by tasks included."""
     catalogue = project.catalogue
-    return {*catalogue.datasets, *(catalogue.dataset_of(task).name for task in catalogue.tasks.values())}
+    tasks = catalogue.tasks.values()
+    return {*catalogue.datasets, *(catalogue.dataset_of(task).name for task in tasks), *map(project.sounds_of, tasks)}
 
 
 def device_of(project: Project) -> str:

@@ -80,6 +80,7 @@ class Project:
     separators: list[SeparatorConfig] = field(default_factory=list)
     _clips: dict[str, list[Clip]] = field(default_factory=dict)
     _digests: dict[str, dict[str, str]] = field(default_factory=dict)
+    _asked: dict[str, set[str]] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -135,6 +136,31 @@ class Project:
         """Names of the datasets of the selected tasks (or of some of them), sorted."""
         return sorted({self.catalogue.dataset_of(task).name for task in (self.tasks if tasks is None else tasks)})
 
+    def sounds_of(self, task: TaskConfig) -> str:
+        """What a task hears, by name: its dataset, or `<dataset>@<front end>`."""
+        dataset = self.catalogue.dataset_of(task).name
+        return dataset if task.front_end is None else f"{dataset}@{task.front_end.slug}"
+
+    def heard_tasks(self) -> list[TaskConfig]:
+        """The selected tasks with a front end, and those that the selected embeddings are trained on."""
+        names = {name for config in self.embeddings if config.pretrain for name in config.pretrain.tasks}
+        sources = [task for name, task in self.catalogue.tasks.items() if name in names]
+        found = {task.name: task for task in [*self.probed_tasks, *sources] if task.front_end is not None}
+        return list(found.values())
+
+    def asks(self, task: TaskConfig, embedding: str) -> bool:
+        """Whether a task asks something of an embedding.
+
+        Raises:
+            UserError: the task names none that there is.
+        """
+        globs = task.smoke.embeddings if self.params.active.shrink and task.smoke.embeddings else task.embeddings
+        if globs == ["*"]:
+            return True
+        if task.name not in self._asked:
+            self._asked[task.name] = set(select(self.catalogue.embeddings, globs, "embedding"))
+        return embedding in self._asked[task.name]
+
     def dataset(self, name: str) -> Any:
         """The configuration of a dataset, inline ones included."""
         # What is not selected may still be what a network is trained on.
@@ -145,15 +171,22 @@ class Project:
         raise KeyError(name)
 
     def source_dataset_names(self) -> list[str]:
-        """Names of the datasets that the selected embeddings are trained on here, sorted."""
+        """Names of the datasets that the selected embeddings, and the separators of front ends, are trained on, sorted."""
         names = [name for config in self.embeddings if config.pretrain for name in config.pretrain.tasks]
+        names += [task.front_end.trained_on for task in self.heard_tasks() if task.front_end.trained_on]
         tasks = self.catalogue.tasks
         return sorted({self.catalogue.dataset_of(tasks[name]).name for name in names if name in tasks})
 
     def clips(self, dataset: str) -> list[Clip]:
-        """Clips of a dataset, sorted by id, read once."""
+        """Clips of a dataset, or of one behind a front end (`sounds_of`), sorted by id, read once."""
         if dataset not in self._clips:
-            self._clips[dataset] = read_dataset(self.dataset(dataset), self.data_root)
+            if "@" in dataset:
+                from benchmark.engine.front_ends import heard_clips
+
+                task = next(task for task in self.catalogue.tasks.values() if self.sounds_of(task) == dataset)
+                self._clips[dataset] = heard_clips(self, task)
+            else:
+                self._clips[dataset] = read_dataset(self.dataset(dataset), self.data_root)
         return self._clips[dataset]
 
     def is_current(self, dataset: str) -> bool:
@@ -220,6 +253,11 @@ class Project:
             part = tuple(clips[start : start + size])
             plans.append(ShardPlan(content_key([embedding.key, [[c.id, digests[c.id]] for c in part]]), part))
         return plans
+
+
+def shrunk_separator(project: Project, name: str) -> SeparatorConfig:
+    """A separator of the catalogue as the profile sets it."""
+    return _shrunk(project.catalogue.separators[name], project.root, project.params.active.shrink)
 
 
 def _shrunk(config: SeparatorConfig, root: Path, shrink: bool) -> SeparatorConfig:

@@ -133,7 +133,7 @@ def plan_pretraining(project: Project, config: EmbeddingConfig) -> PretrainPlan:
     if config.family != "pretrained-here":
         settings = {}
     described = config.model_dump(mode="json", include=set(_FIELDS))
-    digests = {task.name: project.digests(project.catalogue.dataset_of(task).name) for task in tasks}
+    digests = {task.name: project.digests(project.sounds_of(task)) for task in tasks}
     key = content_key(
         {
             "embedding": described,
@@ -176,7 +176,7 @@ def trained_file(project: Project, config: EmbeddingConfig) -> tuple[Path, str]:
 def _items(project: Project, task: TaskConfig) -> TaskItems:
     dataset = project.catalogue.dataset_of(task)
     return task_items(
-        task, project.clips(dataset.name), str(project.catalogue.task_file(task)), project.params.active.shrink,
+        task, project.clips(project.sounds_of(task)), str(project.catalogue.task_file(task)), project.params.active.shrink,
         root_folder(dataset, project.data_root),
     )  # fmt: skip
 

@@ -131,6 +131,7 @@ def shown(plan: RunPlan) -> dict[str, Any]:
         "embedding_title": plan.embedding.config.title,
         "domain": plan.task.domain,
         "reference": reference.model_dump(mode="json") if reference else None,
+        "front_end": plan.task.front_end.text if plan.task.front_end else None,
     }
 
 

@@ -33,8 +33,11 @@ SHOWN = {
     "filter",
     "map",
     "trials",
-    # Each strategy has runs of its own.
+    # Each strategy has runs of its own, as each embedding has.
     "strategies",
+    "embeddings",
+    # What is heard is keyed by its samples.
+    "front_end",
 }
 
 
@@ -70,10 +73,11 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
     failures += [Failure(name, reason) for name, reason in failed.items()]
     plans: list[RunPlan] = []
     for task in project.probed_tasks:
-        dataset = project.catalogue.dataset_of(task).name
+        dataset = project.sounds_of(task)
         try:
             items = project_items(project, task)
             digests = project.digests(dataset)
+            asked = [plan for plan in embeddings if project.asks(task, plan.config.name)]
         except UserError as error:
             failures.append(Failure(task.name, str(error)))
             continue
@@ -84,8 +88,8 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
             "seed": content_key(project.params.seed),
         }
         frames = _max_frames(project, task)
-        plans += strategy_plans(project, task, items, of_task, embeddings, frames)
-        for embedding in embeddings if "frozen" in strategies_of(project, task) else []:
+        plans += strategy_plans(project, task, items, of_task, asked, frames)
+        for embedding in asked if "frozen" in strategies_of(project, task) else []:
             if not embedding.config.follows("frozen"):
                 continue
             for probe in _probes(project, task):
@@ -116,7 +120,7 @@ def project_items(project: Project, task: TaskConfig) -> TaskItems:
     try:
         return task_items(
             task,
-            project.clips(dataset.name),
+            project.clips(project.sounds_of(task)),
             where,
             project.params.active.shrink,
             root_folder(dataset, project.data_root),

@@ -66,6 +66,11 @@ def is_finished(project: Project, plan: SeparationPlan) -> bool:
         return False
 
 
+def weights_file(project: Project, plan: SeparationPlan, fold: int) -> Path:
+    """Where the weights are that a fold of a separator was trained to."""
+    return _work(project, plan) / f"fold{fold}.safetensors"
+
+
 def _work(project: Project, plan: SeparationPlan) -> Path:
     return project.data_root / "separators" / f"{plan.task.name}--{plan.config.name}" / plan.key
 

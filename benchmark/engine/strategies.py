@@ -38,13 +38,15 @@ def strategy_plans(
         embeddings: those whose weights are here; those that are trained from scratch need none.
         limit: frames of a clip, at most.
     """
-    dataset = project.catalogue.dataset_of(task).name
+    dataset = project.sounds_of(task)
     plans = []
     for strategy in strategies_of(project, task):
         if strategy == "frozen":
             continue
         if strategy == "scratch":
-            configs = [c for c in project.embeddings if c.trainable and c.follows(strategy)]
+            configs = [
+                c for c in project.embeddings if c.trainable and c.follows(strategy) and project.asks(task, c.name)
+            ]
             wanted = [project.plan_embedding(config, with_weights=False) for config in configs]
         else:
             wanted = [plan for plan in embeddings if plan.config.trainable and plan.config.follows(strategy)]

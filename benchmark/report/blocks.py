@@ -91,6 +91,48 @@ def overview_block(records: Iterable[RunRecord], separation: bool = False) -> Bl
     return Block("All tasks", "Task", columns, rows, below, notes)
 
 
+def front_end_blocks(records: Iterable[RunRecord]) -> list[Block]:
+    """Tasks that ask the same of the same clips behind different front ends: embeddings in rows, front ends in columns."""
+    asked: dict[tuple[str, str, str], list[RunRecord]] = {}
+    for record in sorted(records, key=lambda record: record.identity):
+        asked.setdefault((record.ingredients.get("annotation", ""), record.kind, record.primary), []).append(record)
+    return [
+        _front_end_block(found)
+        for _, found in sorted(asked.items(), key=lambda item: item[1][0].identity)
+        if any(record.front_end for record in found)
+    ]
+
+
+def _front_end_block(records: list[RunRecord]) -> Block:
+    scale, metric = scale_of(records[0].primary), records[0].primary
+    # The mixture first, the clean stem last.
+    ends = sorted(
+        {record.front_end for record in records}, key=lambda end: (end is not None, "clean" in (end or ""), end)
+    )
+    with_probe = len({(record.strategy, record.probe) for record in records}) > 1
+    runs = {(record.label, record.strategy, record.probe): record for record in records}
+    cells = {(record.label, record.strategy, record.probe, record.front_end): record for record in records}
+    scores = {
+        key: record.scores.get("file", next(iter(record.scores.values())))[metric] for key, record in cells.items()
+    }
+    columns = []
+    for end in ends:
+        found = [scores.get((*run, end)) for run in runs]
+        columns.append((found, _marks([(s.mean, s.std) if s else (None, None) for s in found], scale)))
+    rows = [
+        Row(
+            f"{record.label}, {strategy_label(record, True)}" if with_probe else record.label,
+            [Entry(scale.cell(found[i].mean, found[i].std) if found[i] else "–", marks[i]) for found, marks in columns],
+        )
+        for i, record in enumerate(runs.values())
+    ]
+    names = ", ".join(sorted({record.task for record in records}))
+    chance = next((record.chance for record in records if record.chance is not None), None)
+    below = [_below("Chance", [chance] * len(ends), scale)]
+    heading = f"{metric_title(metric)} behind front ends ({names})"
+    return Block(heading, "Model", [end or "mixture" for end in ends], rows, below, [LEGEND])
+
+
 def _block(records: list[RunRecord], level: str) -> Block:
     scale, metric = scale_of(records[0].primary), records[0].primary
     with_probe = len({record.probe for record in records}) > 1

@@ -109,7 +109,8 @@ class RunRecord(_Strict):
 
     Scores are by level and metric; `chance` and `majority` are scores of the primary metric without listening;
     `confusion` has a matrix a level, rows the true class; `per_class` has scores of each class (or slot) alone. `null` is
-    what the control's accuracy is expected to be, exactly. `key` is the content key, made of `ingredients`.
+    what the control's accuracy is expected to be, exactly. `front_end` says what was heard in place of the clips. `key` is
+    the content key, made of `ingredients`.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -133,6 +134,7 @@ class RunRecord(_Strict):
     clips: Clips
     folds: list[Fold] = Field(default_factory=list)
     reference: Reference | None = None
+    front_end: str | None = None
     tracks: list[Track] | None = None
     key: str
     ingredients: dict[str, str] = Field(default_factory=dict)

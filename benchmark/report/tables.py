@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.report.atomic import write_text
-from benchmark.report.blocks import Block, Entry, Row, all_blocks, overview_block
+from benchmark.report.blocks import Block, Entry, Row, all_blocks, front_end_blocks, overview_block
 from benchmark.report.grid import Grid
 from benchmark.report.rank_blocks import rank_blocks
 from benchmark.report.records import RunRecord
@@ -35,12 +35,14 @@ def write_tables(records: Iterable[RunRecord], folder: Path) -> tuple[list[Path]
     }
     if any(record.kind == "separation" for record in records):
         tables["separators"] = [overview_block(records, separation=True)]
+    if heard := front_end_blocks(records):
+        tables["front-ends"] = heard
     written = []
     for name, blocks in tables.items():
         for suffix, text in ((".md", markdown(blocks)), (".tex", tex(blocks))):
             written.append(folder / f"{name}{suffix}")
             write_text(written[-1], text)
-    kept = [*(folder / "tasks").glob("*"), *folder.glob("separators.*")]
+    kept = [*(folder / "tasks").glob("*"), *folder.glob("separators.*"), *folder.glob("front-ends.*")]
     stale = sorted({path for path in kept if path.suffix in (".md", ".tex")} - set(written))
     for path in stale:
         path.unlink()

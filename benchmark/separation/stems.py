@@ -97,8 +97,12 @@ class StemReader:
             return parts.sum(axis=0)
         return self._whole(track, parts.shape[-1])
 
+    def whole(self, track: Track) -> np.ndarray:
+        """The mixture (C, T) float32 in its own length; no stem of it need be known."""
+        return self._fit(read_mixture(track.root, track.path, track.labels, track.mixture), track)
+
     def _whole(self, track: Track, length: int) -> np.ndarray:
-        sound = self._fit(read_mixture(track.root, track.path, track.labels, track.mixture), track)
+        sound = self.whole(track)
         return np.pad(sound[:, :length], ((0, 0), (0, max(0, length - sound.shape[1]))))
 
     def _fit(self, found: tuple[np.ndarray, int], track: Track) -> np.ndarray:

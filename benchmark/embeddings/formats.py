@@ -2,6 +2,7 @@
 
 Functions:
     read_keras_h5: Keras HDF5 weights (or whole models), plain or gzipped.
+    read_keras_graph: a whole Keras model in HDF5, with its graph.
     read_tensor_bundle: a TensorFlow checkpoint of two files, `.index` and `.data-00000-of-00001`.
     read_tensor_slices: a TensorFlow checkpoint of one file, `.ckpt`, as TensorFlow wrote it up to 2016.
 
@@ -10,6 +11,7 @@ All give arrays in the layout of the file; the architecture's module knows how t
 
 import gzip
 import io
+import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.errors import UserError
+from benchmark.models.keras_layout import KerasLayer
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -49,6 +52,36 @@ def read_keras_h5(path: Path) -> dict[str, list[np.ndarray]]:
     except (OSError, EOFError, KeyError) as error:
         raise UserError(f"{path}: not a Keras HDF5 file of weights ({error}); fetch it again") from None
     return {name: arrays for name, arrays in layers.items() if arrays}
+
+
+def read_keras_graph(path: Path) -> dict[str, KerasLayer]:
+    """Layers of a whole Keras model by name: their class, the layers before them, and their weights by name.
+
+    Raises:
+        UserError: the file is not HDF5, or not a whole model that Keras 2 wrote.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            weights = file["model_weights"]
+            arrays = {
+                _text(name): dict(
+                    zip(map(_text, weights[name].attrs["weight_names"]), _arrays(weights[name]), strict=True)
+                )
+                for name in map(_text, weights.attrs["layer_names"])
+            }
+            described = json.loads(_text(file.attrs["model_config"]))["config"]["layers"]
+        return {
+            layer["name"]: KerasLayer(
+                layer["class_name"],
+                tuple(node[0] for nodes in layer["inbound_nodes"][:1] for node in nodes if isinstance(node, list)),
+                arrays.get(layer["name"], {}),
+            )
+            for layer in described
+        }
+    except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not a Keras model in HDF5 ({error}); fetch it again") from None
 
 
 def read_tensor_bundle(index: Path, data: Path) -> dict[str, np.ndarray]:

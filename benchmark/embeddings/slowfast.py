@@ -18,15 +18,20 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
+from benchmark.embeddings.formats import read_keras_graph
 from benchmark.embeddings.patches import PatchEmbedding, Patches
 from benchmark.embeddings.stretches import Context
 from benchmark.embeddings.weight_files import fill, needed, read_state
+from benchmark.models.mule_keras import load_mule_keras
 from benchmark.models.slowfast_nfnet import HaresSlowfast, MuleSlowfast, load_haiku, load_mule
 from benchmark.models.strict import load_strict
 
 SAMPLE_RATE = 16000
 HOP = 160
 SLICE = 300
+
+# The authors' own file; anything else is a conversion.
+KERAS = (".keras", ".h5")
 
 _SLICE_HOP = 200
 _LEAST_STD = 0.01
@@ -122,11 +127,14 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> PatchEm
         UserError: another model or argument, or weights that are missing or do not fit.
     """
     check_choice(config, "model", config.model, ("mule", "hares"))
-    path = needed(config, weights, "a .safetensors or .npz file")
+    path = needed(config, weights, "the authors' model.keras, a .safetensors or a .npz file")
     if config.model == "mule":
         args = check_args(config, {"amplitude": 0.5})
         net = MuleSlowfast()
-        fill(path, lambda: load_mule(net, read_state(path)))
+        if path.suffix in KERAS:
+            fill_converted(net, path, lambda: load_mule_keras(net, read_keras_graph(path)))
+        else:
+            fill(path, lambda: load_mule(net, read_state(path)))
         net.to(device).eval().fold()
         return MuleEmbedding(config, MuleMel(args["amplitude"]).to(device), net, device)
     args = check_args(config, {"final_conv": True})

@@ -5,6 +5,7 @@ gamma, beta, moving mean, moving variance. A checkpoint is given as a mapping of
 the order in which Keras lists them (the attribute `weight_names` of its HDF5 group).
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,6 +13,21 @@ import torch
 from torch import Tensor, nn
 
 Layers = Mapping[str, Sequence[np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasLayer:
+    """A layer of a Keras model.
+
+    Attributes:
+        kind: its class.
+        feeds: names of the layers before it.
+        arrays: its weights by name.
+    """
+
+    kind: str
+    feeds: tuple[str, ...]
+    arrays: Mapping[str, np.ndarray]
 
 
 def kernel(array: np.ndarray) -> Tensor:

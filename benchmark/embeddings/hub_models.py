@@ -5,7 +5,6 @@ HuBERT with another sample rate, and is built as one.
 """
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ from torch import Tensor, nn
 
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import source
+from benchmark.embeddings.hub_commits import is_commit, whole_commit
 from benchmark.embeddings.torch_checkpoint import read_checkpoint, state_in
 from benchmark.embeddings.weight_files import RANDOM, read_state
 from benchmark.errors import UserError
 
-_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 # What masks inputs in training is no part of what the network computes.
 _TRAINING_ONLY = ("masked_spec_embed",)
 # Extensions of MERT's architecture that none of its published base models uses.
@@ -111,14 +110,13 @@ def load_hub_model(config: EmbeddingConfig, weights: Path | None) -> HubModel:
         return _random(config)
     if config.model is None:
         raise UserError(f"{source(config)}: model: missing; write a hub id such as facebook/wav2vec2-base")
-    where = {"revision": config.revision}
-    if Path(config.model).is_dir():
-        where = {}
-    elif config.revision is None or not _COMMIT.fullmatch(config.revision):
+    local = Path(config.model).is_dir()
+    if not local and not is_commit(config.revision):
         raise UserError(
             f"{source(config)}: revision: {config.revision!r} is no commit; write its hash, as branches and tags move"
         )
     try:
+        where = {} if local else {"revision": whole_commit(config.model, str(config.revision))}
         raw, _ = PretrainedConfig.get_config_dict(config.model, **where)
         extractor = AutoFeatureExtractor.from_pretrained(config.model, trust_remote_code=False, **where)
         kind = str(raw.get("model_type"))

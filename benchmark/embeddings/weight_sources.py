@@ -21,6 +21,7 @@ from benchmark.config.keys import content_key
 from benchmark.config.schema_embedding import WeightsConfig
 from benchmark.datasets.indexes import pip_download
 from benchmark.datasets.transfer import download, sha256_file
+from benchmark.embeddings.hub_commits import is_commit, whole_commit
 from benchmark.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -81,12 +82,14 @@ def _from_wheel(weights: WeightsConfig, folder: Path, where: str) -> Path:
 def _from_hub(weights: WeightsConfig, folder: Path, where: str) -> Path:
     from huggingface_hub import hf_hub_download
 
-    if not weights.revision or not weights.file:
-        raise UserError(f"{where}: weights: a hub source needs `file` and `revision`, the commit; add them")
-    try:
-        path = hf_hub_download(
-            str(weights.huggingface), str(weights.file), revision=weights.revision, local_dir=folder / "hub"
+    if not is_commit(weights.revision) or not weights.file:
+        raise UserError(
+            f"{where}: weights: a hub source needs `file` and `revision`, a commit, as branches and tags move; add them"
         )
+    repository = str(weights.huggingface)
+    try:
+        revision = whole_commit(repository, str(weights.revision))
+        path = hf_hub_download(repository, str(weights.file), revision=revision, local_dir=folder / "hub")
     except (OSError, ValueError) as error:
         raise UserError(
             f"{where}: weights: {weights.huggingface} cannot be fetched ({_line(error)}); check it"

@@ -1,11 +1,12 @@
 """Run hear-validator on embeddings through `benchmark.hear`, and print what it says of each as a Markdown table.
 
-Usage: python -m tests.parity.validate_hear [NAME OR GLOB ...]
+Usage: python -m tests.parity.validate_hear [--narrow] [NAME OR GLOB ...]
 
 Run it in the repository. Needs hearvalidator (2021.0.2 was used; `pip install --no-deps hearvalidator`). Its import of
 TensorFlow, which our modules do not use, is satisfied by an empty module where there is none. Weights that are here are
 used, random ones in place of the others. Embeddings that differ in their weights alone are then one and the same, which
-is run once. The quick ones come first; the whole takes an hour on a core.
+is run once. The quick ones come first; the whole takes an hour on a quiet core, half of it for OpenL3. `--narrow` lets the
+large families build networks of few blocks or channels, whose vectors, times and batches are those of the full size.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ import warnings
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pytest
 import torch
 
 from benchmark import hear
@@ -25,9 +27,14 @@ from benchmark.config.catalogue import Catalogue
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.costs import key_of, known
 from benchmark.embeddings.weights import is_here
+from tests.embeddings.thinned import thin
 
 
 def main(*select: str) -> int:
+    narrow = "--narrow" in select
+    select = tuple(glob for glob in select if glob != "--narrow")
+    if narrow:
+        thin(pytest.MonkeyPatch())
     try:
         import tensorflow  # noqa: F401
     except ImportError:
@@ -51,7 +58,15 @@ def main(*select: str) -> int:
         if select and not any(fnmatch(config.name, glob) for glob in select):
             continue
         real = is_here(config.weights) and config.family not in ("transformers", "pretrained-here")
-        weights = "none" if config.weights is None and real else "the authors'" if real else "random"
+        weights = (
+            "none"
+            if config.weights is None and real
+            else "the authors'"
+            if real
+            else "random, narrow"
+            if narrow
+            else "random"
+        )
         identity = (key_of(config), config.pool, config.name if real else "")
         if identity in run:
             other, sizes = run[identity]

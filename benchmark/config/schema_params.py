@@ -158,6 +158,9 @@ class ProbeParams(Schema):
 class EngineParams(Schema):
     backend: Literal["local", "ray"] = "local"
     workers: int = Field(0, ge=0, description="processes; 0: one a core")
+    curves: Literal["none", "tensorboard", "dvclive"] = Field(
+        "none", description="where separators that learn write their curves, below data/curves"
+    )
 
 
 class Params(Schema):

@@ -46,6 +46,7 @@ class TrainingConfig(Schema):
     gain: list[float] = Field(default_factory=lambda: [0.7, 1.0], min_length=2, max_length=2, description="range")
     remix: bool = Field(False, description="take the stems of an example from different clips")
     swap_channels: bool = False
+    colour: float = Field(0.0, ge=0, le=1, description="part of the stems that a random filter colours")
     precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="on a GPU")
     compile: bool = Field(False, description="torch.compile")
 

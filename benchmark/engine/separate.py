@@ -87,6 +87,7 @@ def _job(project: Project, plan: SeparationPlan, fold: int) -> SeparationJob:
         plan.name, plan.config.model_dump_json(), tuple(sorted(plan.weights.items())), tuple(plan.task.sources),
         plan.taught or tuple(plan.task.sources), plan.task.order == "fixed", tuple(plan.task.metrics), train, valid, test, fold,
         project.params.seed * 1000 + fold, _work(project, plan), device_of(project),
+        project.params.engine.curves, project.data_root / "curves" / _work(project, plan).parent.name,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from benchmark.config.schema_separator import SeparatorConfig
 from benchmark.report.atomic import write_text
@@ -25,6 +26,7 @@ class SeparationJob:
         fold, seed: number of the fold, and of everything random in it.
         folder: where the fold's scores, its weights and the state of its training go.
         device: where it runs.
+        curves: `none`, or what the learning curves are written by; they go to `curves_folder`.
     """
 
     name: str
@@ -41,6 +43,8 @@ class SeparationJob:
     seed: int
     folder: Path
     device: str
+    curves: str = "none"
+    curves_folder: Path = Path("curves")
 
     @property
     def scores_file(self) -> Path:
@@ -105,6 +109,7 @@ def _learned(job: SeparationJob, config: SeparatorConfig, reader) -> tuple[Any, 
     import torch
     from safetensors.torch import load_file, save_file
 
+    from benchmark.separation.curves import curve_writer
     from benchmark.separation.families import build_separator
     from benchmark.separation.published import load_published
     from benchmark.separation.training import train_separator
@@ -119,10 +124,16 @@ def _learned(job: SeparationJob, config: SeparatorConfig, reader) -> tuple[Any, 
         separator.load_state_dict(load_file(file))
         return separator.to(job.device).eval(), json.loads(about.read_text("utf-8"))
     job.folder.mkdir(parents=True, exist_ok=True)
-    report = train_separator(
-        separator, job.train, job.valid, reader, config.train, job.seed,
-        job.folder / f"fold{job.fold}.state.pt", job.device,
+    # A line a fold below the stage's own, where somebody looks on.
+    bar = tqdm(
+        total=config.train.steps, desc=f"{job.name}, fold {job.fold + 1}", unit="step", position=job.fold + 1, leave=False,
+        disable=None, mininterval=2,
     )  # fmt: skip
+    with bar, curve_writer(job.curves, job.curves_folder / f"fold{job.fold}") as curves:
+        report = train_separator(
+            separator, job.train, job.valid, reader, config.train, job.seed,
+            job.folder / f"fold{job.fold}.state.pt", job.device, lambda done, _: bar.update(done - bar.n), curves,
+        )  # fmt: skip
     training = {
         "steps": report.steps,
         "best_step": report.best_step,

@@ -6,13 +6,14 @@ ends with (on a CPU, with the same number of threads).
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.signal import lfilter
 from torch import Tensor
 
 from benchmark.config.schema_separator import TrainingConfig
@@ -50,6 +51,7 @@ def train_separator(
     state: Path | None = None,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    curves: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> TrainingReport:
     """Train in place; at the end the separator has the weights of its best validation.
 
@@ -62,12 +64,14 @@ def train_separator(
         state: where the state is saved at every validation and taken up from; removed at the end.
         device: where it is trained.
         progress: called with (steps done, steps in all).
+        curves: called at every validation with the step and the losses and the learning rate.
     """
     separator.to(device).train()
     examples = _Examples(train, reader, config, seed)
     if hasattr(separator, "fit_statistics"):
         separator.fit_statistics([examples.mixture(i).to(device) for i in range(min(_FITTED, len(train)))])
     optimiser = _OPTIMISERS[config.optimiser](separator.parameters(), lr=config.lr)
+    scaler = torch.amp.GradScaler(device.split(":")[0], enabled=config.precision == "float16")
     step, best, bad, history = 0, {"loss": math.inf, "step": 0, "weights": None}, 0, []
     if state is not None and state.is_file():
         saved = torch.load(state, map_location=device, weights_only=True)
@@ -75,8 +79,8 @@ def train_separator(
         optimiser.load_state_dict(saved["optimiser"])
         step, best, bad = saved["step"], saved["best"], saved["bad"]
         history = [tuple(entry) for entry in saved["history"]]
+        scaler.load_state_dict(saved["scaler"])
     loss_of = torch.compile(separator.loss) if config.compile else separator.loss
-    scaler = torch.amp.GradScaler(device.split(":")[0], enabled=config.precision == "float16")
     running: list[float] = []
     while step < config.steps and (config.patience is None or bad < config.patience):
         torch.manual_seed((seed * 1_000_003 + step) % 2**63)
@@ -100,6 +104,9 @@ def train_separator(
         if step % config.validate_every == 0 or step == config.steps:
             value = _validate(separator, valid, reader, config, device) if valid else -float(step)
             history.append((step, float(np.mean(running)), value))
+            if curves is not None:
+                rate = optimiser.param_groups[0]["lr"]
+                curves(step, {"loss/train": history[-1][1], "loss/valid": value, "learning_rate": rate})
             running = []
             if value < best["loss"]:
                 weights = {key: tensor.detach().clone() for key, tensor in separator.state_dict().items()}
@@ -110,7 +117,7 @@ def train_separator(
                     for group in optimiser.param_groups:
                         group["lr"] /= 2
             if state is not None:
-                _save(state, separator, optimiser, step, best, bad, history)
+                _save(state, separator, optimiser, scaler, step, best, bad, history)
     if best["weights"] is not None:
         separator.load_state_dict(best["weights"])
     if state is not None:
@@ -147,12 +154,26 @@ class _Examples:
         if self.config.swap_channels and stems.shape[1] == 2:
             for k in np.flatnonzero(rng.random(count) < 0.5):
                 stems[k] = stems[k, ::-1]
+        for k in np.flatnonzero(rng.random(count) < self.config.colour):
+            stems[k] = coloured(stems[k], rng)
         return stems * gains
 
     def _segment(self, rng: np.random.Generator) -> np.ndarray:
         """A random segment of the parts of a random track; a shorter one lies at a random place in silence."""
         stems = self.reader.parts(self.tracks[int(rng.integers(len(self.tracks)))])
         return cut(stems, self.samples, rng)
+
+
+def coloured(stem: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A stem (C, T) as another microphone hears it: a random filter of second order, of the same loudness.
+
+    Zeros and poles as in Valin, "A hybrid DSP/deep learning approach to real-time full-band speech enhancement" (2018),
+    equation 8: coefficients are uniform in +-3/8, which keeps the filter stable.
+    """
+    b1, b2, a1, a2 = rng.uniform(-3 / 8, 3 / 8, size=4)
+    filtered = lfilter([1.0, b1, b2], [1.0, a1, a2], stem, axis=-1)
+    before, after = np.square(stem).sum(), np.square(filtered).sum()
+    return (filtered * np.sqrt(before / after) if after > 0 else filtered).astype(np.float32)
 
 
 def cut(stems: np.ndarray, samples: int, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -188,13 +209,17 @@ def _autocast(config: TrainingConfig, device: str):
     return torch.autocast(device.split(":")[0], getattr(torch, config.precision))
 
 
-def _save(path: Path, separator, optimiser, step: int, best: dict[str, Any], bad: int, history: list) -> None:
+def _save(
+    path: Path, separator: Separator, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler, step: int,
+    best: dict[str, Any], bad: int, history: list,
+) -> None:  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     torch.save(
         {
             "separator": separator.state_dict(),
             "optimiser": optimiser.state_dict(),
+            "scaler": scaler.state_dict(),
             "step": step,
             "best": best,
             "bad": bad,

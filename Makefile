@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: smoke test lint clean
+.PHONY: smoke test lint clean crosscheck
 
 smoke: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
@@ -14,6 +14,11 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Descriptions of datasets against the indexes of other loaders, which are not imported and so need nothing.
+crosscheck: $(READY)
+	$(BIN)/python -m pip install -q --no-deps mirdata==0.3.8 soundata==0.1.3
+	$(BIN)/python -m pytest tests/catalogue/test_other_loaders.py
 
 lint: $(READY)
 	$(BIN)/ruff check --fix .

@@ -75,6 +75,19 @@ def test_a_track_without_one_of_the_instruments_is_left_out(staged):
     assert len(task_items(catalogue().tasks["slakh2100"], list(clips.values()), "").clips) == 10
 
 
+def test_official_parts_that_share_what_they_say_they_do_not(staged):
+    """As the real files are: ESC-50 has recordings in two folds under two classes, NSynth instruments in two parts."""
+    folds = {(clip.labels["src_file"], clip.split) for clip in staged("esc-50").clips}
+    assert {fold for source, fold in folds if source == "134049"} == {"2", "3"}
+    parts = {(clip.group, clip.split) for clip in staged("nsynth").clips}
+    shared = {group for group, part in parts if part == "valid"} & {group for group, part in parts if part == "test"}
+    assert len(shared) == 10
+    task = catalogue().tasks["hares-nsynth-pitch"]
+    (split,) = task_splits(task, staged("nsynth").items(task), "")
+    items = staged("nsynth").items(task)
+    assert {items.parts[i] for i in split.valid} == {"train"}
+
+
 def test_takes_of_spoken_digits(staged):
     parts = {clip.path.stem: clip.split for clip in staged("fsdd").clips}
     assert (parts["3_theo_4"], parts["3_theo_14"], parts["3_george_24"]) == ("test", "train", "train")

@@ -331,6 +331,8 @@ def bench_pretrain(
 @bench.command("probe")
 def bench_probe(
     rows: Annotated[int, typer.Option(help="Clips of the made table.")] = 2000,
+    many: Annotated[int, typer.Option(help="Clips of the larger table.")] = 50_000,
+    frames: Annotated[int, typer.Option(help="Frames of 768 features, with --only 'mapped*'.")] = 1_000_000,
     dim: Annotated[int, typer.Option(help="Features of a clip.")] = 512,
     classes: Annotated[int, typer.Option(help="Number of classes.")] = 10,
     folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
@@ -345,7 +347,10 @@ def bench_probe(
     from benchmark.bench.probe import run
     from benchmark.console import print_bench
 
-    report = run(rows=rows, dim=dim, classes=classes, folds=folds, only=only, peers=peers, source=table, clock=clock)
+    report = run(
+        rows=rows, many=many, frames=frames, dim=dim, classes=classes, folds=folds, only=only, peers=peers, source=table,
+        clock=clock,
+    )  # fmt: skip
     print_bench(report, json, markdown)
 
 

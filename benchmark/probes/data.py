@@ -2,6 +2,8 @@
 
 import itertools
 import mmap
+import os
+import tempfile
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,6 +12,8 @@ import torch
 # Bytes of memory-mapped files that may be in memory beside the copy that is made of them.
 _RESIDENT = 1 << 28
 _ROWS = 16384
+# A table that would take more than this part of the memory goes to a temporary file.
+_PART = 4
 
 
 class FrameTable:
@@ -88,12 +92,12 @@ class FrameTable:
         return first[clip] + ((2 * place + 1) * counts[clip]) // (2 * kept[clip]), clip
 
     def frames(self, rows: np.ndarray) -> torch.Tensor:
-        """Copy rows into a float32 tensor (m, F); pages of mapped files are given back on the way.
+        """Copy rows into a float32 tensor (m, F), on disk if it is large; pages of mapped files are given back on the way.
 
         Raises:
             ValueError: A value is not finite.
         """
-        result = np.empty((len(rows), self.dim), dtype=np.float32)
+        result = _room(len(rows), self.dim)
         shard = np.searchsorted(self._starts, rows, side="right") - 1
         # Rows mostly come sorted, so each shard is read in one piece.
         edges = np.flatnonzero(np.diff(shard, prepend=-1, append=-1))
@@ -116,6 +120,22 @@ class FrameTable:
         if self.vectors is None:
             raise ValueError("the table has no clip vectors")
         return _finite(np.asarray(self.vectors[clips], dtype=np.float32))
+
+
+def _room(rows: int, dim: int) -> np.ndarray:
+    """An array (rows, dim) float32: in memory, or in a file without a name where memory is small, which goes with the array."""
+    if rows * dim * 4 <= _memory() / _PART:
+        return np.empty((rows, dim), dtype=np.float32)
+    with tempfile.TemporaryFile(prefix="leveret-") as file:
+        return np.memmap(file, np.float32, "w+", shape=(rows, dim))
+
+
+def _memory() -> float:
+    """Bytes of memory of the machine; infinite where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
 
 
 def _mapped(array: np.ndarray) -> mmap.mmap | None:

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from benchmark.probes import data, design
 from benchmark.probes.data import FrameTable
+from benchmark.probes.run import run_probe
 
 
 def test_shards_and_memory_maps_read_as_one_matrix(tmp_path, made):
@@ -66,3 +68,16 @@ def test_pages_of_a_mapped_file_are_given_back_and_writable_ones_are_not(tmp_pat
     assert data._mapped(np.zeros((3, 6), np.float32)) is None
     table = FrameTable.from_clips([read[i : i + 10] for i in range(0, 100, 10)])
     assert np.array_equal(table.frames(np.arange(100)).numpy(), read)
+
+
+def test_what_is_too_large_for_memory_is_probed_from_a_file(made, monkeypatch):
+    found = made()
+    plain = run_probe(FrameTable(found.frames, found.offsets), found.labels, found.splits, levels=("file", "frame"))
+    monkeypatch.setattr(data, "_memory", lambda: 4 * found.frames.nbytes - 4)
+    monkeypatch.setattr(design, "_COPIED", 0)
+    assert isinstance(data._room(*found.frames.shape), np.memmap)
+    rows = FrameTable(found.frames, found.offsets).frames(np.arange(len(found.frames)))
+    np.testing.assert_array_equal(rows.numpy(), found.frames)
+    mapped = run_probe(FrameTable(found.frames, found.offsets), found.labels, found.splits, levels=("file", "frame"))
+    assert mapped.scores == plain.scores
+    np.testing.assert_allclose(mapped.predictions.posterior, plain.predictions.posterior, atol=1e-4)

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmark.config.schema_probe import LogisticSettings
 from benchmark.metrics.folds import Split, make_splits
+from benchmark.probes import design
 from benchmark.probes.logistic import fit_logistic
 
 EXACT = {"dtype": "float64", "tol": 1e-13, "max_iter": 2000}
@@ -213,13 +214,15 @@ def test_two_runs_give_the_same_bits(made):
     assert torch.equal(fits[0].weights, fits[1].weights)
 
 
-def test_overwriting_spares_memory_and_changes_nothing_else(made):
+def test_overwriting_spares_memory_and_changes_nothing_else(made, monkeypatch):
     data = made()
     features, score = torch.from_numpy(data.vectors), _accuracy(data.labels, data.splits)
     kept = features.clone()
     plain = fit_logistic(features, data.labels, data.splits, 3, LogisticSettings(), score)
     assert torch.equal(kept, features)
+    monkeypatch.setattr(design, "_COPIED", 0)
     spared = fit_logistic(kept, data.labels, data.splits, 3, LogisticSettings(), score, overwrite=True)
+    assert not torch.equal(kept, features)
     for fold, split in enumerate(data.splits):
         ours, theirs = plain.posterior(fold, features[split.test]), spared.posterior(fold, kept[split.test])
         np.testing.assert_allclose(ours, theirs, atol=1e-5)

@@ -91,6 +91,7 @@ class PretrainConfig(Schema):
 TRAINED_HERE = {
     "pretrained-here": "benchmark.engine.pretrain_job",
     "thin-resnet": "benchmark.engine.metric_job",
+    "i-vector": "benchmark.engine.ivector_job",
 }
 
 Strategy = Literal["frozen", "partial", "full", "scratch"]

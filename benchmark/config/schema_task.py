@@ -109,6 +109,10 @@ class TaskConfig(Schema):
     trials: str | None = Field(
         None, description="verification: a file below the dataset's folder, a line `0|1 id id`; all pairs by default"
     )
+    segments: int = Field(
+        1, ge=1, description="verification: so many clips of an identity, by their mean, are compared with a single one; "
+        "multiclass: the mean of so many clips of a class in a test part is asked",
+    )  # fmt: skip
     smoothing: SmoothingConfig | None = Field(None, description="events: how frames become events")
     balance: Literal["none", "downsample", "downsample_all", "class_weight"] = Field(
         "none", description="downsample: the training part; downsample_all: the whole set, before it is divided"
@@ -207,6 +211,10 @@ class TaskConfig(Schema):
             if is_given and kind not in fitting:
                 what = "frame is" if field == "levels" else "is"
                 raise ValueError(f"{field}: {what} for kind {' and '.join(fitting)}, not for {kind}; leave it out")
+        if self.segments > 1 and (kind not in ("multiclass", "verification") or "frame" in self.levels or self.trials):
+            raise ValueError("segments: is for kind verification without trials, and multiclass at file level")
+        if self.segments > 1 and (self.strategies != ["frozen"] or self.control):
+            raise ValueError("segments: goes with `strategies: [frozen]` and `control: false`")
         if self.strategies != ["frozen"] and kind != "multiclass":
             raise ValueError(f"strategies: networks are fine-tuned on multiclass tasks, not on {kind}; write [frozen]")
         if self.balance not in (balances := kinds.balances(kind)):

@@ -27,6 +27,7 @@ FAMILIES = {
     "ge2e": "benchmark.embeddings.ge2e",
     "handcrafted": "benchmark.embeddings.handcrafted",
     "hear": "benchmark.embeddings.hear",
+    "i-vector": "benchmark.embeddings.ivector",
     "ina": "benchmark.embeddings.ina",
     "jazz-solo": "benchmark.embeddings.jazz_solo",
     "lu": "benchmark.embeddings.lu_features",

@@ -45,7 +45,7 @@ class LogMelBands(nn.Module):
         return torch.log(self.mel(x) + _FLOOR)
 
 
-class _Segments(FeatureEmbedding):
+class RepeatedSegments(FeatureEmbedding):
     """Clips shorter than a segment are repeated, since zeros are no voice."""
 
     def patches(self, waveform: np.ndarray) -> Patches:
@@ -66,7 +66,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> Feature
         UserError: another argument, no checkpoint, or one of another network.
     """
     layout = _layout(config)
-    return _Segments(
+    return RepeatedSegments(
         config, LogMelBands().to(device), _from_checkpoint(config, weights).to(device).eval(), _BATCH, layout,
         least_samples(config), sample_rate=SAMPLE_RATE, dim=int(_args(config)["dim"]), device=device,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Some folds of a network, for another process, whatever the family trains it by."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,3 +71,50 @@ def check_lost(job: PretrainJob, lost: Mapping[int, str]) -> None:
             f"{len(lost)} of {len(job.clips)} clips cannot be read, more than max_lost = {job.max_lost:g} allows; "
             f"mend or remove them (first: {job.clips[first].id}: {lost[first]})"
         )
+
+
+def clip_features(
+    job: PretrainJob, sample_rate: int, features: Callable, least_samples: int
+) -> tuple[list, dict[int, str]]:
+    """Frames (T, F) of each clip, a short one repeated to `least_samples`; and number -> why of those that are lost.
+
+    Raises:
+        ClipError: too many clips cannot be read.
+    """
+    import torch
+
+    from benchmark.audio.io import decode
+    from benchmark.embeddings.thin_resnet import repeated
+
+    frames, lost = [], {}
+    for index, clip in enumerate(job.clips):
+        try:
+            waveform = decode(clip.path, sample_rate, clip.start, clip.end)
+        except ClipError as error:
+            lost[index] = str(error)
+            frames.append(torch.empty(0))
+            continue
+        with torch.inference_mode():
+            frames.append(features(torch.from_numpy(repeated(waveform, least_samples))))
+    check_lost(job, lost)
+    return frames, lost
+
+
+def parts_of(job: PretrainJob, fold: int, lost: Mapping[int, str]) -> list[list[int]]:
+    """Clips of the fold's training, validation and test parts that are not lost."""
+    split = job.splits[fold]
+    return [[int(i) for i in part if int(i) not in lost] for part in (split.train, split.valid, split.test)]
+
+
+def story_of(job: PretrainJob, fold: int, lost: Mapping[int, str], **more: Any) -> dict[str, Any]:
+    """What a checkpoint says of its origin."""
+    from importlib import metadata
+
+    return {
+        **job.provenance,
+        "fold": fold,
+        "lost": {job.clips[index].id: why for index, why in sorted(lost.items())},
+        "versions": {name: metadata.version(name) for name in ("torch", "numpy", "soxr", "soundfile")},
+        "device": job.device,
+        **more,
+    }

@@ -44,6 +44,7 @@ class RunInput:
         balance: of the training parts.
         smoothing: how frames become events, of kind events.
         control: whether shuffled labels are scored too.
+        segments: clips of one class or identity that are asked together.
     """
 
     items: TaskItems
@@ -57,6 +58,7 @@ class RunInput:
     smoothing: SmoothingConfig | None
     control: bool
     seed: int
+    segments: int = 1
 
     @property
     def ids(self) -> list[str]:
@@ -90,13 +92,15 @@ def run_input(
     seed: int,
 ) -> RunInput:
     """What a task asks of a probe."""
+    settings = dict(settings)
+    segments = settings.pop("segments", 1)
     return RunInput(
         # Other processes need the clips' names alone.
         items=replace(items, clips=[Clip(clip.id, clip.path) for clip in items.clips]),
         splits=splits,
         pool=pool,
         probe=probe,
-        settings=dict(settings),
+        settings=settings,
         levels=tuple(task.levels),
         metrics=tuple(task.metrics),
         # `downsample_all` has taken place when the items were chosen.
@@ -104,6 +108,7 @@ def run_input(
         smoothing=task.smoothing,
         control=task.control,
         seed=seed,
+        segments=segments,
     )
 
 
@@ -117,6 +122,9 @@ def score_run(view: StoreView, run: RunInput) -> RunOutput:
     items = run.items.take(kept)
     splits = [_renumber(split, kept, len(ids)) for split in run.splits]
     data = _Data(FrameTable.from_clips(list(frames), vectors), list(times), items, splits)
+    if run.segments > 1 and items.kind == "multiclass":
+        data = _together(vectors, items, splits, run.segments, run.seed)
+        items, splits = data.items, data.splits
     asked = _ASK[_sort(items.kind, run.probe)]
     result, detail = asked(data, run, False)
     shuffled = asked(data, run, True)[0] if run.control else None
@@ -152,6 +160,22 @@ class _Data:
     times: list[np.ndarray]
     items: TaskItems
     splits: list[Split]
+
+
+def _together(vectors: np.ndarray, items: TaskItems, splits: Sequence[Split], segments: int, seed: int) -> _Data:
+    """The clips, and behind them those of each test part once more, each as the mean of itself and others of its class."""
+    asked, means, parts = [], [], []
+    for fold, split in enumerate(splits):
+        rng = np.random.default_rng([seed, 4, fold])
+        labels = items.labels[split.test]
+        for clip, label in zip(split.test, labels, strict=True):
+            others = rng.permutation(split.test[(labels == label) & (split.test != clip)])[: segments - 1]
+            means.append(vectors[[clip, *others]].mean(axis=0, dtype=np.float64).astype(np.float32))
+        first = len(vectors) + len(asked)
+        parts.append(Split(split.train, split.valid, np.arange(first, first + len(split.test))))
+        asked += split.test.tolist()
+    table = FrameTable(None, vectors=np.concatenate([vectors, np.stack(means)]))
+    return _Data(table, [], items.take([*range(len(vectors)), *asked]), parts)
 
 
 @dataclass(frozen=True)
@@ -232,7 +256,7 @@ def _compare(data: _Data, run: RunInput, shuffle: bool) -> tuple[ProbeResult, _D
     items = data.items
     result, found = run_comparison(
         data.table.vectors, items.labels, data.splits, _settings(run), run.metrics, items.trials,
-        seed=run.seed, shuffle_labels=shuffle,
+        seed=run.seed, shuffle_labels=shuffle, segments=run.segments if items.kind == "verification" else 1,
     )  # fmt: skip
     if items.kind == "verification":
         # Pairs share clips, so that drawing clips would draw pairs askew: no interval.

@@ -36,8 +36,9 @@ SHOWN = {
     # Each strategy has runs of its own, as each embedding has.
     "strategies",
     "embeddings",
-    # What is heard is keyed by its samples.
+    # What is heard is keyed by its samples, and what is asked together by the probe's settings.
     "front_end",
+    "segments",
 }
 
 
@@ -98,6 +99,8 @@ def plan_runs(project: Project) -> tuple[list[RunPlan], list[Failure]]:
                     settings["scaling"] = embedding.config.scaling
                 if solver_of(probe) == "head" and settings["layers"] is None:
                     settings["layers"] = embedding.config.layers
+                if task.segments > 1:
+                    settings["segments"] = task.segments
                 keyed = {"probe": probe, "settings": settings, "pool": embedding.config.pool}
                 ingredients = {
                     **of_task,

@@ -45,6 +45,7 @@ def run_comparison(
     *,
     seed: int = 0,
     shuffle_labels: bool = False,
+    segments: int = 1,
 ) -> tuple[ProbeResult, list[Compared]]:
     """Compare the clips of each test part; what vectors are whitened by is chosen on the validation part.
 
@@ -57,6 +58,8 @@ def run_comparison(
         trials: (t, 3) int64 same or not, and two clips; those in a test part are its pairs. All pairs by default.
         seed: Of the pairs that are drawn where there are too many.
         shuffle_labels: Run the control: clips change their labels.
+        segments: Of pairs: above 1, every clip of a part is compared with every identity of it, which the mean of so
+            many of its other clips stands for (Hu et al., IJCNN 2021).
 
     Raises:
         ValueError: No trial lies in a test part.
@@ -70,12 +73,12 @@ def run_comparison(
             (_score(metrics[0], labels, compared), -place, how, transform)
             for place, how in enumerate(settings.whitening)
             for transform in [fit_whitening(vectors[split.train], labels[split.train], how)]
-            for compared in [_compare(metrics[0], transform, vectors, labels, split.valid, None, seed)]
+            for compared in [_compare(metrics[0], transform, vectors, labels, split.valid, None, seed, segments)]
         ]
         # Lower is better of pairs, higher of lists; of equals the first.
         sign = -1.0 if metrics[0] in PAIRS else 1.0
         value, _, how, transform = max(tried, key=lambda t: (sign * t[0] if np.isfinite(t[0]) else -np.inf, t[1]))
-        compared = _compare(metrics[0], transform, vectors, labels, split.test, trials, seed)
+        compared = _compare(metrics[0], transform, vectors, labels, split.test, trials, seed, segments)
         if not len(compared.clip):
             raise ValueError(f"fold {fold}: no trial has both clips in the test part")
         for name in metrics:
@@ -94,10 +97,13 @@ def _compare(
     part: np.ndarray,
     trials: np.ndarray | None,
     seed: int,
+    segments: int,
 ) -> Compared:
     mapped = transform(vectors[part])
     if metric in LISTS:
         return Compared(part, part[ranked(mapped, _LISTED)])
+    if segments > 1:
+        return _with_representatives(mapped, labels, part, segments, seed)
     if trials is None:
         first, second = _pairs(len(part), seed)
     else:
@@ -114,6 +120,26 @@ def _compare(
         ]
     ).astype(np.float32)
     return Compared(part[first], part[second], labels[part[first]] == labels[part[second]], score)
+
+
+def _with_representatives(
+    mapped: np.ndarray, labels: np.ndarray, part: np.ndarray, segments: int, seed: int
+) -> Compared:
+    """Every clip with every identity; `other` is the first of the clips whose mean stands for it."""
+    rng = np.random.default_rng([seed, 5, len(part)])
+    own = labels[part]
+    members = [np.flatnonzero(own == identity) for identity in np.unique(own)]
+    found = []
+    for clip in range(len(part)):
+        for identity in members:
+            others = rng.permutation(identity[identity != clip])[:segments]
+            if len(others):
+                mean = mapped[others].mean(axis=0)
+                length = np.linalg.norm(mean)
+                found.append((clip, others[0], mapped[clip] @ mean / (length if length > 0 else 1.0)))
+    first, second = (np.array([row[i] for row in found], np.int64) for i in range(2))
+    score = np.array([row[2] for row in found], np.float32)
+    return Compared(part[first], part[second], own[first] == own[second], score)
 
 
 _ROWS = 8192

@@ -109,3 +109,31 @@ def test_what_does_not_fit_is_refused(change, message):
 def test_arguments_are_checked(args, message):
     with pytest.raises(UserError, match=message):
         build_seeded(EmbeddingConfig.model_validate({**ENCODER, "args": args}))
+
+
+def test_ivectors_are_trained_and_embed(root):
+    args = {"gaussians": 4, "rank": 3, "frames": 40, "iterations_background": 3}
+    config = {
+        "name": "ivector",
+        "family": "i-vector",
+        "args": args,
+        "weights": {"file": "data/models/ivector.safetensors"},
+        "pretrain": {"tasks": ["voices"], "balance": "none", "folds": 1},
+    }
+    (root / "embeddings" / "encoder.yaml").unlink()
+    write(root / "embeddings" / "ivector.yaml", config)
+    project = Project.read(root)
+    outcome = pretrain(project)
+    assert not outcome.failures and outcome.computed == 1
+    plan = plan_pretraining(project, project.catalogue.embeddings["ivector"])
+    embedding = build_embedding(project.catalogue.embeddings["ivector"], weights=plan.path, device="cpu")
+    check_contract(embedding)
+    frames, _ = embedding.embed([np.random.default_rng(0).normal(size=20_000).astype(np.float32) * 0.1])[0]
+    np.testing.assert_allclose(np.linalg.norm(frames, axis=1), 1, rtol=1e-6)
+    assert Checkpoint.read(plan.path).provenance["test"]["file"] is not None
+    edit(root / "embeddings" / "ivector.yaml", args={**args, "iterations_background": 4})
+    changed = Project.read(root)
+    with pytest.raises(UserError, match="leveret pretrain -e ivector"):
+        changed.plan_embedding(changed.catalogue.embeddings["ivector"])
+    with pytest.raises(UserError, match="gaussians"):
+        build_seeded(EmbeddingConfig.model_validate({**config, "args": {"gaussians": 0}}))

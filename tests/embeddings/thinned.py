@@ -16,7 +16,7 @@ from benchmark.embeddings.seeded import build_seeded
 from benchmark.models import openl3, slowfast_nfnet
 
 _CHANNELS = (4, 4, 8, 8, 8, 8, 8, 512)
-_WAVEFORM = {"num_hidden_layers": 2, "intermediate_size": 64, "conv_dim": (32,) * 7}
+_WAVEFORM = {"intermediate_size": 64, "conv_dim": (32,) * 7}
 _SETTINGS = {
     "Wav2Vec2": _WAVEFORM,
     "Hubert": _WAVEFORM,
@@ -31,22 +31,27 @@ _SETTINGS = {
     }
     | {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 3},
     # One row of patches in place of twelve.
-    "AST": {"num_hidden_layers": 1, "intermediate_size": 64, "frequency_stride": 113},
+    "AST": {"intermediate_size": 64, "frequency_stride": 113},
     "ClapAudio": {"depths": [1, 1, 1, 1], "mlp_ratio": 0.25},
 }
 
 
-def thin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the families that have large networks build thin ones until the test is over."""
+def thin(monkeypatch: pytest.MonkeyPatch, blocks: int = 1) -> None:
+    """Let the families that have large networks build thin ones until the test is over.
+
+    Args:
+        blocks: of the transformers of the hub whose layers can be chosen.
+    """
     monkeypatch.setattr(openl3, "CHANNELS", _CHANNELS)
     monkeypatch.setattr(slowfast_nfnet, "_DEPTHS", (1, 1, 1, 1))
     monkeypatch.setattr(beats, "BEATs", lambda: _BEATS(layers=1, hidden=64))
     shallow = {name: dataclasses.replace(variant, depth=1) for name, variant in passt.VARIANTS.items()}
     monkeypatch.setattr(passt, "VARIANTS", shallow)
-    shapes = {
-        name: dataclasses.replace(shape, settings=shape.settings | _SETTINGS[shape.architecture])
-        for name, shape in hub_models.SHAPES.items()
-    }
+    shapes = {}
+    for name, shape in hub_models.SHAPES.items():
+        settings = _SETTINGS[shape.architecture]
+        depth = {"num_hidden_layers": blocks} if "intermediate_size" in settings else {}
+        shapes[name] = dataclasses.replace(shape, settings=shape.settings | settings | depth)
     monkeypatch.setattr(hub_models, "SHAPES", shapes)
 
 

@@ -34,7 +34,7 @@ def main(*select: str) -> int:
     narrow = "--narrow" in select
     select = tuple(glob for glob in select if glob != "--narrow")
     if narrow:
-        thin(pytest.MonkeyPatch())
+        thin(pytest.MonkeyPatch(), blocks=12)
     try:
         import tensorflow  # noqa: F401
     except ImportError:

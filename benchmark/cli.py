@@ -293,13 +293,22 @@ def bench_separation(
     permutations: Annotated[
         bool, typer.Option("--permutations", help="Also mir_eval's search over all orders.")
     ] = False,
+    steps: Annotated[
+        int, typer.Option(help="Time so many training steps of Conv-TasNet instead, beside asteroid's.")
+    ] = 0,
+    clock: Annotated[str, typer.Option(help="Of training steps: wall or cpu.")] = "wall",
     json: Json = False,
     markdown: Markdown = False,
 ) -> None:
-    """Seconds to score separated sources, beside mir_eval and others. Example: leveret bench separation --seconds 10"""
+    """Seconds to score separated sources, or to train on them, beside others. Example: leveret bench separation --seconds 10"""
+    from benchmark.bench import steps as training
     from benchmark.bench.separation import run
     from benchmark.console import print_bench
 
+    if steps:
+        report = training.run(steps=steps, threads=threads, rounds=rounds, clock=clock, peers=peers)
+        print_bench(report, json, markdown)
+        return
     report = run(
         sources=sources, seconds=seconds, threads=threads, rounds=rounds, peers=peers, permutations=permutations
     )

@@ -162,20 +162,15 @@ class StackedHead:
         """
         p, g = self._p, self._g
         entry = self._enter(x)
-        values, normed, rates = [entry.entered], [], []
+        # Rows that only fill up come last; they are in no statistics.
+        rows = (mass[..., 0] > 0).sum(1).tolist()
+        values, normed = [entry.entered], []
         start = 0
         for number, units in enumerate(self.shape.hidden):
             z = torch.baddbmm(p[f"bias{number}"][:, None], values[-1], p[f"weight{number}"])
             if self.shape.batch_norm:
-                mean = (z * mass).sum(1, keepdim=True)
-                z -= mean
-                variance = (z.square() * mass).sum(1, keepdim=True)
-                factor = (variance + _EPS).rsqrt()
-                z *= factor
-                self._move(start, units, mean, variance, mass)
-                normed.append(z)
-                rates.append(factor)
-                z = torch.addcmul(p[f"shift{number}"][:, None], z, p[f"scale{number}"][:, None])
+                normed.append(_Normed(z, p[f"scale{number}"], rows))
+                z = normed[-1].forward(p[f"shift{number}"], self.running[:, :, start : start + units])
                 start += units
             if masks:
                 z *= masks[number]
@@ -185,17 +180,12 @@ class StackedHead:
         torch.sum(delta, 1, out=g["bias"])
         last = "weight"
         for number in range(len(self.shape.hidden) - 1, -1, -1):
-            delta = torch.bmm(delta, p[last].transpose(1, 2)).mul_(values[number + 1] > 0)
+            delta = torch.bmm(delta, p[last].transpose(1, 2))
+            delta = torch.ops.aten.threshold_backward(delta, values[number + 1], 0)
             if masks:
                 delta *= masks[number]
             if self.shape.batch_norm:
-                z = normed[number]
-                torch.sum(delta, 1, out=g[f"shift{number}"])
-                torch.sum(delta * z, 1, out=g[f"scale{number}"])
-                # Gradient through the batch's own mean and variance.
-                delta -= mass * g[f"shift{number}"][:, None]
-                delta -= mass * z * g[f"scale{number}"][:, None]
-                delta *= rates[number] * p[f"scale{number}"][:, None]
+                normed[number].backward(delta, g[f"scale{number}"], g[f"shift{number}"])
             torch.bmm(values[number].transpose(1, 2), delta, out=g[f"weight{number}"])
             torch.sum(delta, 1, out=g[f"bias{number}"])
             last = f"weight{number}"
@@ -222,12 +212,37 @@ class StackedHead:
             share = torch.einsum("m...d,m...ld->ml", delta, states)
             g["mix"].copy_(mix * (share - (mix * share).sum(1, keepdim=True)))
 
-    def _move(self, start: int, units: int, mean: torch.Tensor, variance: torch.Tensor, mass: torch.Tensor) -> None:
-        """Move running statistics towards a batch's, whose variance is made unbiased, as BatchNorm1d does."""
-        rows = (mass > 0).sum(1, keepdim=True)
-        unbiased = variance * (rows / (rows - 1).clamp(min=1))
-        here = self.running[:, :, start : start + units]
-        here.lerp_(torch.cat([mean, unbiased], 1), _MOMENTUM)
+
+class _Normed:
+    """Batch normalisation of a stack's hidden units z (M, B, H), each member over its own rows, by torch's own kernels."""
+
+    def __init__(self, z: torch.Tensor, scale: torch.Tensor, rows: list[int]):
+        self.z, self.scale, self.rows = z, scale, rows
+        self.mean, self.rate = torch.empty_like(scale), torch.empty_like(scale)
+
+    def forward(self, shift: torch.Tensor, running: torch.Tensor) -> torch.Tensor:
+        """Normalise, and move the running mean and variance (M, 2, H) towards the batch's."""
+        out = torch.zeros_like(self.z) if min(self.rows) < self.z.shape[1] else torch.empty_like(self.z)
+        for member, count in enumerate(self.rows):
+            z, kept = self.z[member, :count], running[member] if count > 1 else (None, None)
+            torch.ops.aten.native_batch_norm.out(
+                z, self.scale[member], shift[member], *kept, True, _MOMENTUM, _EPS,
+                out=out[member, :count], save_mean=self.mean[member], save_invstd=self.rate[member],
+            )  # fmt: skip
+            if count == 1:
+                # One row has no unbiased variance; it counts as none.
+                running[member].lerp_(torch.stack([z[0], torch.zeros_like(z[0])]), _MOMENTUM)
+        return out
+
+    def backward(self, delta: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> None:
+        """Turn the gradient in what `forward` gave into that in z, in place; fill those of scale and shift (M, H)."""
+        for member, count in enumerate(self.rows):
+            some = delta[member, :count]
+            inner, scale[member], shift[member] = torch.ops.aten.native_batch_norm_backward(
+                some, self.z[member, :count], self.scale[member], None, None, self.mean[member], self.rate[member],
+                True, _EPS, [True, True, True],
+            )  # fmt: skip
+            some.copy_(inner)
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,16 @@ def test_gradients_and_running_statistics_agree_with_torch(
         torch.testing.assert_close(net.logits(x)[member], reference(x[member]), atol=1e-5, rtol=1e-4)
 
 
+def test_a_batch_of_one_row_has_no_spread():
+    shape = Shape(1, 4, (6,), 3, False, True)
+    flat = shape.initial(torch.Generator().manual_seed(0), "default")[None]
+    net, x, mass = StackedHead(shape, flat), torch.ones(1, 1, 4), torch.ones(1, 1, 1)
+    net.train_step(x, mass, DeltaOf(torch.zeros(1, 1, dtype=torch.int64), mass))
+    assert net.gradient.isfinite().all()
+    torch.testing.assert_close(net.running[0, 1], torch.full((6,), 0.9))
+    torch.testing.assert_close(net.running[0, 0], 0.1 * (x[0] @ net._p["weight0"][0] + net._p["bias0"])[0])
+
+
 def test_hear_trains_eight_points_in_its_own_order():
     from sklearn.model_selection import ParameterGrid
 

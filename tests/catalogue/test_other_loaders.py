@@ -15,10 +15,11 @@ from benchmark.config.load import parse
 from benchmark.config.schema_dataset import DatasetConfig
 from benchmark.datasets.clips import Clip
 from benchmark.datasets.read import read_dataset
+from benchmark.engine.contents import unlearnt_classes
 from benchmark.engine.items import task_items
 from benchmark.engine.splits import task_splits
 from tests.catalogue.miniature import sound, table, write_folder
-from tests.catalogue.stage import catalogue
+from tests.catalogue.stage import catalogue, tasks_of
 
 
 def index(package: str, name: str) -> dict[str, dict]:
@@ -43,6 +44,14 @@ def read(dataset: str, root: Path, files: dict[str, bytes], **keys: object) -> l
     return read_dataset(parse({**data, "folder": str(root), **keys}, DatasetConfig, dataset), root)
 
 
+def assert_folds(dataset: str, clips: list[Clip]) -> None:
+    """The tasks can be folded on the real files, every class in every training part."""
+    for task in tasks_of(dataset):
+        items = task_items(task, clips, task.name)
+        splits = task_splits(task, items, task.name)
+        assert not unlearnt_classes(splits, items), task.name
+
+
 def test_irmas(tmp_path):
     tracks = index("mirdata", "irmas_index_1.0.json")["tracks"]
     paths = [entry["audio"][0] for entry in tracks.values()]
@@ -59,6 +68,7 @@ def test_irmas(tmp_path):
             first_tag = re.search(r"\[([a-z]{3})\]", path)[1]
             assert (clip.split, clip.labels["instruments"]) == ("train", [first_tag])
     assert sum(clip.split == "test" for clip in clips.values()) == 2874
+    assert_folds("irmas", list(clips.values()))
 
 
 def test_gtzan_genre(tmp_path):
@@ -102,6 +112,19 @@ def test_tinysol_and_openmic(tmp_path):
     assert {clip.id for clip in read("openmic-2018", tmp_path / "openmic", files)} == set(keys)
 
 
+def test_good_sounds(tmp_path):
+    """The index holds the real tables."""
+    found = index("mirdata", "good_sounds_index_1.0.json")
+    files = {entry["audio"][0]: b"" for entry in found["tracks"].values()}
+    files |= {f"{name}.json": json.dumps(found[name]).encode() for name in ("takes", "sounds")}
+    clips = read("good-sounds", tmp_path, files)
+    sounds, takes = found["sounds"], found["takes"]
+    assert {clip.id: clip.labels["instrument"] for clip in clips} == {
+        take: sounds[str(about["sound_id"])]["instrument"] for take, about in takes.items()
+    }
+    assert_folds("good-sounds", clips)
+
+
 def test_mridangam(tmp_path):
     tracks = index("mirdata", "mridangam_stroke_index_1.5.json")["tracks"]
     clips = read("mridangam", tmp_path, dict.fromkeys((e["audio"][0] for e in tracks.values()), b""), expect={})
@@ -109,6 +132,7 @@ def test_mridangam(tmp_path):
     # The index lacks one of the 6,977 strokes; the counts of the others are those that are expected of all.
     expected = Counter(catalogue().datasets["mridangam"].expect.classes)
     assert (expected - Counter(clip.labels["stroke"] for clip in clips)).total() == 1
+    assert_folds("mridangam", clips)
 
 
 def test_ikala(tmp_path):
@@ -116,6 +140,7 @@ def test_ikala(tmp_path):
     clips = read("ikala", tmp_path, dict.fromkeys((e["audio"][0] for e in tracks.values()), b""))
     assert {f"{clip.labels['song']}_{clip.labels['section']}" for clip in clips} == set(tracks)
     assert len({clip.group for clip in clips}) == 177
+    assert_folds("ikala", clips)
 
 
 @pytest.mark.parametrize(
@@ -160,10 +185,9 @@ def test_esc_50_of_soundata(tmp_path):
     head = ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
     clips = read("esc-50", tmp_path, dict.fromkeys(paths, b"") | {"meta/esc50.csv": table(rows, head)})
     assert {clip.path.stem for clip in clips} == set(clips_of)
-    task = catalogue().tasks["hares-esc50"]
-    items = task_items(task, clips, "")
     # Four recordings are in two folds, under two classes.
-    assert [len(split.test) for split in task_splits(task, items, "")] == [400] * 5
+    hares = catalogue().tasks["hares-esc50"]
+    assert [len(split.test) for split in task_splits(hares, task_items(hares, clips, ""), "")] == [400] * 5
 
 
 def test_fsd50k_of_soundata(tmp_path):

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from benchmark.config.load import load, parse
 from benchmark.config.schema_dataset import DatasetConfig
-from benchmark.config.schema_embedding import EmbeddingConfig
+from benchmark.config.schema_embedding import EmbeddingConfig, WeightsConfig
 from benchmark.config.schema_params import Params
 from benchmark.config.schema_separator import SeparatorConfig
 from benchmark.config.schema_task import TaskConfig
@@ -60,7 +60,10 @@ class Catalogue:
                 name: _embedding_at(c, root)
                 for name, c in _read_folder(root / "embeddings", EmbeddingConfig, problems).items()
             },
-            _read_folder(root / "separators", SeparatorConfig, problems),
+            {
+                name: _separator_at(c, root)
+                for name, c in _read_folder(root / "separators", SeparatorConfig, problems).items()
+            },
         )
         for task in catalogue.tasks.values():
             where = root / "tasks" / f"{task.name}.yaml"
@@ -130,14 +133,17 @@ def in_profile(config: TaskConfig | EmbeddingConfig | SeparatorConfig, profile: 
     return config.profiles is None or profile in config.profiles
 
 
-def override(config: Overridden, overrides: Mapping[str, Mapping[str, Any]]) -> Overridden:
-    """`config` with the keys that a profile sets for it; sections (`args`, `train`, ...) are merged key by key."""
+def override(config: Overridden, overrides: Mapping[str, Mapping[str, Any]], root: Path) -> Overridden:
+    """`config` with the keys that a profile sets for it; sections (`args`, `train`, ...) are merged key by key, and paths are
+    relative to the project folder `root`.
+    """
     data = config.model_dump(mode="python")
     for pattern, keys in overrides.items():
         if fnmatchcase(config.name, pattern):
             merged = {key: {**(data.get(key) or {}), **keys[key]} for key in _MERGED if keys.get(key)}
             data = {**data, **keys, **merged}
-    return parse(data, type(config), f"params.yaml: overrides for {config.name}")
+    made = parse(data, type(config), f"params.yaml: overrides for {config.name}")
+    return _embedding_at(made, root) if isinstance(made, EmbeddingConfig) else _separator_at(made, root)
 
 
 def _dataset_at(config: DatasetConfig, root: Path) -> DatasetConfig:
@@ -157,10 +163,21 @@ def _embedding_at(config: EmbeddingConfig, root: Path) -> EmbeddingConfig:
         name: {**value, "file": _path_at(value["file"], root)} if is_local_source(value) else value
         for name, value in config.args.items()
     }
-    weights = config.weights
-    if weights is not None and is_local_source(weights.model_dump(exclude_none=True)):
-        weights = weights.model_copy(update={"file": _path_at(str(weights.file), root)})
+    weights = None if config.weights is None else _weights_at(config.weights, root)
     return config.model_copy(update={"args": args, "weights": weights})
+
+
+def _separator_at(config: SeparatorConfig, root: Path) -> SeparatorConfig:
+    if config.weights is None:
+        return config
+    weights = {name: _weights_at(one, root) for name, one in config.weights.items()}
+    return config.model_copy(update={"weights": weights})
+
+
+def _weights_at(weights: WeightsConfig, root: Path) -> WeightsConfig:
+    if not is_local_source(weights.model_dump(exclude_none=True)):
+        return weights
+    return weights.model_copy(update={"file": _path_at(str(weights.file), root)})
 
 
 def is_local_source(value: Any) -> bool:

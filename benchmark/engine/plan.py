@@ -113,12 +113,12 @@ class Project:
             catalogue,
             [catalogue.tasks[name] for name in chosen_tasks],
             [
-                override(catalogue.embeddings[name], params.active.overrides)
+                override(catalogue.embeddings[name], params.active.overrides, root)
                 for name in chosen_embeddings
                 if name not in only_here
             ],
             [
-                override(_shrunk(catalogue.separators[name], root, params.active.shrink), params.active.overrides)
+                override(_shrunk(catalogue.separators[name], root, params.active.shrink), params.active.overrides, root)
                 for name in chosen_separators
             ],
         )

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from benchmark.audio.stems import read_mixture, read_stem
-from benchmark.datasets.read import read_dataset
+from benchmark.datasets.check import check_dataset
+from benchmark.datasets.read import read_dataset, unmet_expectations
+from benchmark.datasets.sources import prepare
 from benchmark.engine.extract import extract
 from benchmark.engine.items import task_items
 from benchmark.engine.probe import probe, records_folder
@@ -158,3 +160,27 @@ def test_a_copy_of_gtzan_with_a_file_that_cannot_be_read(_server, tmp_path):
     record = read_record(path)
     assert [clip.id for clip in record.clips.lost] == [bad.id]
     assert record.clips.used == 59
+
+
+MANUAL = [name for name in real_datasets() if any(source.manual for source in catalogue().datasets[name].sources)]
+
+
+@pytest.mark.parametrize("name", MANUAL)
+def test_what_cannot_be_fetched_says_how_to_get_it_and_is_checked_when_it_is_there(staged, tmp_path, name):
+    config = catalogue().datasets[name]
+    with pytest.raises(UserError) as error:
+        prepare(config.model_copy(update={"sources": [s for s in config.sources if s.manual]}), tmp_path)
+    text = str(error.value)
+    assert "\n" not in text and 40 < len(text) < 1500
+    for source in config.sources:
+        if source.manual:
+            assert " ".join(source.manual.split()).rstrip(".") in text
+            assert f"Put it at {tmp_path}/manual/{name}/{source.file}, then run `leveret download` again" in text
+    stage = staged(name)
+    there = check_dataset(stage.clips, stage.config)
+    assert there.problems == [] and not any("not as the description expects" in text for text in there.warnings)
+    # One that is missing is seen, by the counts of the real set too.
+    assert unmet_expectations(stage.config, stage.clips[1:])
+    warnings = check_dataset(stage.clips, config).warnings
+    differs = bool(unmet_expectations(config, stage.clips))
+    assert any("not as the description expects" in text for text in warnings) == differs

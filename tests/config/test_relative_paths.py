@@ -35,6 +35,17 @@ def test_sounds_tables_and_weights_are_found_from_elsewhere(project, tmp_path):
     assert own.args["scaler"]["file"] == str(project / "mine" / "s.npz")
 
 
+def test_weights_of_separators_and_of_profiles_are_too(project, tmp_path):
+    (project / "separators").mkdir()
+    separator = {"name": "sep", "family": "open_unmix", "sample_rate": 44100, "stft": {"size": 4096, "hop": 1024}}
+    write(project / "separators" / "sep.yaml", {**separator, "weights": {"vocals": {"file": "mine/net.h5"}}})
+    catalogue = Catalogue.read(project.relative_to(tmp_path))
+    assert catalogue.separators["sep"].weights["vocals"].file == str(project / "mine" / "net.h5")
+    edit(project / "params.yaml", profiles={"smoke": {"overrides": {"own": {"weights": {"file": "mine/other.h5"}}}}})
+    (own,) = Project.read(project.relative_to(tmp_path), embeddings=["own"]).embeddings
+    assert own.weights.file == str(project / "mine" / "other.h5")
+
+
 def test_absolute_paths_and_the_home_stay_what_they_are(project, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     edit(project / "embeddings" / "own.yaml", weights={"file": "~/net.h5"}, args={"scaler": {"file": "/s.npz"}})

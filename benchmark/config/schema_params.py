@@ -89,6 +89,12 @@ class TrainingParams(Schema):
     frames_per_clip: int | None = Field(
         None, ge=1, description="evenly spaced patches of a training clip that are learnt from; all by default"
     )
+    norm_momentum: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="part of a batch in the running statistics of batch normalisation; the networks' own",
+    )
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     stacked: bool | None = Field(None, description="train all folds as one program; by default where there is a GPU")

@@ -18,8 +18,9 @@ from benchmark.audio.frontends import MelSpectrogram, hann, stft_magnitude
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.conversion import fill_converted
-from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
+from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout, patch_inputs
 from benchmark.embeddings.formats import read_keras_h5
+from benchmark.embeddings.trainable import Design, Trainable, zoo_trainable
 from benchmark.embeddings.weight_files import RANDOM, companion, needed
 from benchmark.errors import UserError
 from benchmark.models.acmus import Acmus, load_keras
@@ -34,6 +35,14 @@ class _Model:
     frames: int
     frame_hop: int
     classes: int
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.frames, self.frame_hop, self.hop / self.sample_rate)
+
+    @property
+    def least(self) -> int:
+        return (self.frames - 1) * self.hop
 
 
 MODELS = {
@@ -108,19 +117,54 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> Feature
     args = check_args(config, {"readout": "dense", "normalisation": {}})
     check_choice(config, "model", config.model, tuple(MODELS))
     check_choice(config, "args: readout", args["readout"], tuple(READOUTS))
-    path = needed(config, weights, "the authors' .h5 file")
-    model = MODELS[config.model]
-    net = Acmus(model.classes)
-    fill_converted(net, path, lambda: load_keras(net, read_keras_h5(path)))
-    norm = read_normalisation(companion(config, path, "normalisation", f"{config.model}.npz"), config.model)
+    model = MODELS[str(config.model)]
     return FeatureEmbedding(
         config,
-        Features(config.model).to(device),
-        _Network(net, norm, args["readout"]).to(device).eval(),
+        Features(str(config.model)).to(device),
+        _with_weights(config, weights, args["readout"]).to(device).eval(),
         _BATCH,
-        Layout(model.frames, model.frame_hop, model.hop / model.sample_rate),
-        (model.frames - 1) * model.hop,
+        model.layout,
+        model.least,
         sample_rate=model.sample_rate,
         dim=READOUTS[args["readout"]],
         device=device,
     )
+
+
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs; the convolutions are what the freezing point fixes. From scratch nothing is standardised.
+
+    Raises:
+        UserError: as `build`, or the read-out is not the dense layer.
+    """
+    args = check_args(config, {"readout": "dense", "normalisation": {}})
+    check_choice(config, "model", config.model, tuple(MODELS))
+    check_choice(config, "args: readout", args["readout"], ("dense",))
+    model = MODELS[str(config.model)]
+
+    def fresh() -> _Network:
+        return _Network(Acmus(model.classes), read_normalisation(RANDOM, str(config.model)), "dense")
+
+    return zoo_trainable(
+        model.sample_rate,
+        patch_inputs(Features(str(config.model)), model.layout, model.least),
+        Design(lambda network: [network.net.dense], _rest, READOUTS["dense"], _stem),
+        fresh,
+        lambda: _with_weights(config, weights, "dense"),
+    )
+
+
+def _stem(network: _Network, x: Tensor) -> Tensor:
+    return network.net.stem((x - network.mean) / network.scale)
+
+
+def _rest(network: _Network, x: Tensor) -> Tensor:
+    return network.net.rest(x)
+
+
+def _with_weights(config: EmbeddingConfig, weights: Path | None, readout: str) -> _Network:
+    path = needed(config, weights, "the authors' .h5 file")
+    net = Acmus(MODELS[str(config.model)].classes)
+    fill_converted(net, path, lambda: load_keras(net, read_keras_h5(path)))
+    normalisation = companion(config, path, "normalisation", f"{config.model}.npz")
+    return _Network(net, read_normalisation(normalisation, str(config.model)), readout)

@@ -20,7 +20,8 @@ from torch.nn import functional
 from benchmark.audio.frontends import frame, mel_filterbank
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args
-from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
+from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout, patch_inputs
+from benchmark.embeddings.trainable import Design, Trainable, zoo_trainable
 from benchmark.embeddings.weight_files import RANDOM, companion, fill, needed
 from benchmark.errors import UserError
 from benchmark.models.aenet import AENet, load_lasagne
@@ -31,6 +32,7 @@ FRAMES, FRAME_HOP = 200, 100
 _WINDOW, _HOP, _FFT = 400, 160, 512
 _BANDS = 49
 _BATCH = 4
+_LAYOUT = Layout(FRAMES, FRAME_HOP, _HOP / SAMPLE_RATE, _WINDOW / 2 / SAMPLE_RATE)
 
 
 class HtkFilterBank(nn.Module):
@@ -80,8 +82,15 @@ class _Network(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.reshape(len(x), FRAMES, 3, _BANDS + 1).transpose(1, 2)
-        return functional.normalize(self.net.embed(x), dim=1)
+        return _rest(self.net, _stem(self.net, x))
+
+
+def _stem(net: AENet, x: Tensor) -> Tensor:
+    return net.stem(x.reshape(len(x), FRAMES, 3, _BANDS + 1).transpose(1, 2))
+
+
+def _rest(net: AENet, x: Tensor) -> Tensor:
+    return functional.normalize(net.rest(x), dim=1)
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -142,18 +151,39 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> Feature
     check_args(config, {"mean": {}, "std": {}})
     path = needed(config, weights, "the authors' model.pkl")
     net = _net(path)
-    mean, std = (
-        _statistics(companion(config, path, argument, name), otherwise)
-        for argument, name, otherwise in (("mean", "gmean.npy", 0.0), ("std", "gstd.npy", 1.0))
-    )
     return FeatureEmbedding(
         config,
-        _Features(mean, std).to(device),
+        _features(config, path).to(device),
         _Network(net).to(device).eval(),
         _BATCH,
-        Layout(FRAMES, FRAME_HOP, _HOP / SAMPLE_RATE, _WINDOW / 2 / SAMPLE_RATE),
+        _LAYOUT,
         _WINDOW,
         sample_rate=SAMPLE_RATE,
         dim=net.dim,
         device=device,
     )
+
+
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs; the convolutions are what the freezing point fixes. Features keep the authors' statistics.
+
+    Raises:
+        UserError: as `build`.
+    """
+    check_args(config, {"mean": {}, "std": {}})
+
+    def loaded() -> AENet:
+        return _net(needed(config, weights, "the authors' model.pkl"))
+
+    features = _features(config, RANDOM if weights is None else weights)
+    dim = AENet().dim if weights is None else loaded().dim
+    inputs = patch_inputs(features, _LAYOUT, _WINDOW)
+    return zoo_trainable(SAMPLE_RATE, inputs, Design(None, _rest, dim, _stem), lambda: AENet(hidden=dim), loaded)
+
+
+def _features(config: EmbeddingConfig, weights: Path) -> _Features:
+    mean, std = (
+        _statistics(companion(config, weights, argument, name), otherwise)
+        for argument, name, otherwise in (("mean", "gmean.npy", 0.0), ("std", "gstd.npy", 1.0))
+    )
+    return _Features(mean, std)

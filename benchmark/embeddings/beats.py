@@ -9,6 +9,7 @@ from the first window that hears it.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +20,16 @@ from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.precision import DTYPES
 from benchmark.embeddings.spans import SpanEmbedding, Steps
 from benchmark.embeddings.torch_checkpoint import read_checkpoint, state_in
+from benchmark.embeddings.trainable import Design, Trainable, window_inputs, zoo_trainable
 from benchmark.embeddings.weight_files import RANDOM, fill, needed
+from benchmark.embeddings.windows import Windows
 from benchmark.errors import UserError
 from benchmark.models.beats import BANDS, BEATs, load_beats
 
 SAMPLE_RATE = 16_000
 MODELS = ("iter3", "iter3+", "iter3+-as2m-cpt1", "iter3+-as2m-cpt2")
 
+_DIM = 768
 _FRAME, _SHIFT = 400, 160
 # Statistics of AudioSet that the authors normalise with.
 _MEAN, _DEVIATION = 15.41663, 6.55582
@@ -40,9 +44,14 @@ class Network(nn.Module):
         self.net, self.concat = net, bands == "concat"
 
     def forward(self, x: Tensor) -> Tensor:
-        tokens = self.net((self.fbank(x) - _MEAN) / (2 * _DEVIATION))
+        tokens = self.net(normalised(self.fbank(x)))
         steps = tokens.unflatten(1, (-1, self.net.bands))
         return steps.flatten(2) if self.concat else steps.mean(dim=2)
+
+
+def normalised(features: Tensor) -> Tensor:
+    """Filter bank features (B, T, 128) as the network reads them."""
+    return (features - _MEAN) / (2 * _DEVIATION)
 
 
 def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmbedding:
@@ -51,12 +60,8 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
     Raises:
         UserError: arguments that do not fit, or weights that are missing or not BEATs's.
     """
-    args = check_args(config, {"bands": "mean", "window": 10.0, "dtype": "float32"})
-    check_choice(config, "model", config.model, MODELS)
-    check_choice(config, "args: bands", args["bands"], ("mean", "concat"))
-    check_choice(config, "args: dtype", args["dtype"], DTYPES)
-    path = needed(config, weights, "the authors' .pt file")
-    net = _net(path).to(getattr(torch, args["dtype"]))
+    args = _arguments(config)
+    net = _net(needed(config, weights, "the authors' .pt file")).to(getattr(torch, args["dtype"]))
     if torch.device(device).type == "cpu" and args["dtype"] == "float32":
         net.position.prepare()
     step = net.patch * _SHIFT
@@ -75,6 +80,50 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
         hop_seconds=step / SAMPLE_RATE,
         device=device,
     )
+
+
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs: windows of `window` s, zeros behind, whose read-out is the mean over all tokens.
+
+    Patches, positions and the first half of the layers are what the freezing point fixes.
+
+    Raises:
+        UserError: as `build`, or `bands: concat`.
+    """
+    args = _arguments(config)
+    check_choice(config, "args: bands", args["bands"], ("mean",))
+    fbank = KaldiFbank(SAMPLE_RATE, BANDS, scale=2.0**15)
+    samples = round(args["window"] * SAMPLE_RATE)
+    least = _FRAME + 15 * _SHIFT
+    if samples < least:
+        raise UserError(
+            f"{source(config)}: args: window is {args['window']:g} s; it must be at least {least / SAMPLE_RATE:g} s"
+        )
+
+    def loaded() -> BEATs:
+        return _net(needed(config, weights, "the authors' .pt file"))
+
+    # The file decides the architecture.
+    dim = _DIM if weights is None else loaded().dim
+    return zoo_trainable(
+        SAMPLE_RATE,
+        window_inputs(Windows(samples, samples, tail="pad"), lambda x: normalised(fbank(x))),
+        Design(BEATs.late, _mean, dim, BEATs.stem),
+        BEATs,
+        loaded,
+    )
+
+
+def _mean(net: BEATs, x: Tensor) -> Tensor:
+    return net.rest(x).mean(dim=1)
+
+
+def _arguments(config: EmbeddingConfig) -> dict[str, Any]:
+    args = check_args(config, {"bands": "mean", "window": 10.0, "dtype": "float32"})
+    check_choice(config, "model", config.model, MODELS)
+    check_choice(config, "args: bands", args["bands"], ("mean", "concat"))
+    check_choice(config, "args: dtype", args["dtype"], DTYPES)
+    return args
 
 
 def _net(path: Path) -> BEATs:

@@ -21,6 +21,7 @@ from benchmark.embeddings.base import Embedding
 from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.formats import read_keras_h5
 from benchmark.embeddings.stretches import Context
+from benchmark.embeddings.trainable import Cut, Design, Trainable, evenly
 from benchmark.embeddings.weight_files import RANDOM, companion, fill, needed, read_state
 from benchmark.errors import UserError
 from benchmark.models.gated_cnn import GatedCnn, load_keras
@@ -105,10 +106,57 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> GatedCn
     """
     check_args(config, {"scaler": {}})
     check_choice(config, "model", config.model, tuple(_STRIDES))
+    return GatedCnnEmbedding(config, *_with_weights(config, weights), device)
+
+
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs: segments of 10 s, whose read-out is the mean over steps; the freezing point fixes the convolutions.
+
+    A network from scratch standardises with the statistics of the training part.
+
+    Raises:
+        UserError: as `build`.
+    """
+    check_args(config, {"scaler": {}})
+    check_choice(config, "model", config.model, tuple(_STRIDES))
+    features = Features()
+
+    def inputs(waveform: np.ndarray, limit: int | None) -> Tensor:
+        with torch.no_grad():
+            frames = features(torch.from_numpy(np.pad(waveform, (0, max(0, _WINDOW - len(waveform))))))
+        segments = functional.pad(frames, (0, 0, 0, -len(frames) % SEGMENT)).reshape(-1, SEGMENT, _BANDS)
+        return segments[torch.from_numpy(evenly(len(segments), limit))]
+
+    design = Design(lambda network: [network.net.linear, network.net.gate], _rest, GatedCnn.dim, _stem)
+
+    def fresh(classes: int, training: Tensor) -> Cut:
+        return design.of(_Network(GatedCnn(config.model), Standardizer.fit(training.flatten(0, 1))), classes)
+
+    def pretrained() -> Cut:
+        return design.of(_Network(*_with_weights(config, weights)))
+
+    return Trainable(SAMPLE_RATE, GatedCnn.dim, inputs, pretrained, fresh, stackable=False)
+
+
+class _Network(nn.Module):
+    def __init__(self, net: GatedCnn, scaler: Standardizer):
+        super().__init__()
+        self.net, self.scaler = net, scaler
+
+
+def _stem(network: _Network, x: Tensor) -> Tensor:
+    return network.net.stem(network.scaler(x))
+
+
+def _rest(network: _Network, x: Tensor) -> Tensor:
+    return network.net.rest(x).mean(dim=1)
+
+
+def _with_weights(config: EmbeddingConfig, weights: Path | None) -> tuple[GatedCnn, Standardizer]:
     path = needed(config, weights, "the .hdf5 file that the authors' scripts save, or a .safetensors file")
     net = GatedCnn(config.model)
     if path.suffix == ".safetensors":
         fill(path, lambda: load_strict(net, read_state(path)))
     else:
         fill_converted(net, path, lambda: load_keras(net, read_keras_h5(path)))
-    return GatedCnnEmbedding(config, net, read_scaler(companion(config, path, "scaler", "scaler.npz")), device)
+    return net, read_scaler(companion(config, path, "scaler", "scaler.npz"))

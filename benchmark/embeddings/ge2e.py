@@ -23,6 +23,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, source
 from benchmark.embeddings.patches import PatchEmbedding, Patches
 from benchmark.embeddings.stretches import Context
+from benchmark.embeddings.trainable import Design, Trainable, clip_patches, zoo_trainable
 from benchmark.embeddings.weight_files import fill, needed
 from benchmark.errors import UserError
 from benchmark.models.ge2e import BANDS, DIM, FRAMES, Ge2e, load_resemblyzer
@@ -128,10 +129,26 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> Ge2eEmb
         UserError: arguments that do not fit, or weights that are missing or not Resemblyzer's.
     """
     args = check_args(config, {"trim": False})
+    return Ge2eEmbedding(config, _with_weights(config, weights), bool(args["trim"]), device)
+
+
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs; the first two of the three LSTM layers are what the freezing point fixes.
+
+    Raises:
+        UserError: as `build`.
+    """
+    args = check_args(config, {"trim": False})
+    patches = Ge2eEmbedding(config, Ge2e(), bool(args["trim"]), "cpu").patches
+    design = Design(Ge2e.late, Ge2e.forward, DIM)
+    return zoo_trainable(SAMPLE_RATE, clip_patches(patches), design, Ge2e, lambda: _with_weights(config, weights))
+
+
+def _with_weights(config: EmbeddingConfig, weights: Path | None) -> Ge2e:
     path = needed(config, weights, "Resemblyzer's pretrained.pt")
     net = Ge2e()
     fill(path, lambda: load_resemblyzer(net, _read(path, config)))
-    return Ge2eEmbedding(config, net, bool(args["trim"]), device)
+    return net
 
 
 def _read(path: Path, config: EmbeddingConfig) -> dict[str, Tensor]:

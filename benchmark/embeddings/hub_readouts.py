@@ -50,6 +50,7 @@ class ReadOut(nn.Module, abc.ABC):
         super().__init__()
         self.net, self.extractor, self.rate = model.net, model.extractor, model.sample_rate
         self.layer = layer
+        self.count = 0
         self.blocks: nn.ModuleList | None = None
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
@@ -97,6 +98,7 @@ class ReadOut(nn.Module, abc.ABC):
 
     def _tap(self, net: nn.Module, count: int) -> None:
         """Find the `count` blocks of `net`, check the layer, and leave out the blocks behind it."""
+        self.count = count
         if self.layer in (None, "last"):
             return
         wanted = [count] if self.layer in ("mean", "all") else _list(self.layer)
@@ -105,13 +107,36 @@ class ReadOut(nn.Module, abc.ABC):
         if self.layer == "all":
             self.states = count + 1
             self.dim *= self.states
-        for module in net.modules():
-            for name, child in list(module.named_children()):
-                if name in ("layers", "layer") and isinstance(child, nn.ModuleList) and len(child) == count:
-                    self.blocks = child[: max(1, *wanted)]
-                    setattr(module, name, self.blocks)
-                    return
-        raise ValueError(f"layer: {self.layer} asked for, but the blocks of the model are not known here")
+        found = _blocks(net, count)
+        if found is None:
+            raise ValueError(f"layer: {self.layer} asked for, but the blocks of the model are not known here")
+        module, name, blocks = found
+        self.blocks = blocks[: max(1, *wanted)]
+        self.count = len(self.blocks)
+        setattr(module, name, self.blocks)
+
+    def late(self) -> list[nn.Module]:
+        """The second half of the blocks, which learns behind the freezing point.
+
+        Raises:
+            ValueError: they are not known.
+        """
+        found = _blocks(self.net, self.count)
+        if found is None:
+            raise ValueError("trainable: the blocks of the model are not known here")
+        return list(found[2][self.count // 2 :])
+
+    def prepared(self, x: Tensor) -> Tensor:
+        """Waveforms (B, samples) as the network reads them.
+
+        Raises:
+            ValueError: networks of this kind read more than one tensor.
+        """
+        raise ValueError("trainable: models of this kind cannot be trained here")
+
+    def run(self, x: Tensor) -> Tensor:
+        """What `prepared` gives to frames (B, n, dim)."""
+        raise NotImplementedError
 
 
 class WaveformReadOut(ReadOut):
@@ -133,8 +158,14 @@ class WaveformReadOut(ReadOut):
         self.schedule = Steps(self.hop, field, window, margin, centre=field / 2)
         self._tap(self.net, config.num_hidden_layers)
 
+    def prepared(self, x: Tensor) -> Tensor:
+        return self._typed(x)
+
+    def run(self, x: Tensor) -> Tensor:
+        return self.hidden(self.net, input_values=x)
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.hidden(self.net, input_values=self._typed(x))
+        return self.run(self.prepared(x))
 
 
 class WhisperReadOut(ReadOut):
@@ -148,8 +179,14 @@ class WhisperReadOut(ReadOut):
         self.schedule = Steps(self.hop, 1, model.config.max_source_positions)
         self._tap(self.net, model.config.encoder_layers)
 
+    def prepared(self, x: Tensor) -> Tensor:
+        return self.features(x)["input_features"]
+
+    def run(self, x: Tensor) -> Tensor:
+        return self.hidden(self.net, input_features=x)
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.hidden(self.net, input_features=self.features(x)["input_features"])
+        return self.run(self.prepared(x))
 
 
 class PatchReadOut(ReadOut):
@@ -172,12 +209,17 @@ class PatchReadOut(ReadOut):
             self.schedule = Steps(self.hop, field, columns, centre=field / 2)
         self._tap(self.net, config.num_hidden_layers)
 
-    def forward(self, x: Tensor) -> Tensor:
-        inputs = self.features(x)["input_values"]
+    def prepared(self, x: Tensor) -> Tensor:
+        return self.features(x)["input_values"]
+
+    def run(self, x: Tensor) -> Tensor:
         if self.layer is None:
-            return self.net(input_values=inputs).pooler_output.float()[:, None]
-        patches = self.hidden(self.net, input_values=inputs)[:, 2:]
+            return self.net(input_values=x).pooler_output.float()[:, None]
+        patches = self.hidden(self.net, input_values=x)[:, 2:]
         return patches.unflatten(1, (self.rows, -1)).mean(dim=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(self.prepared(x))
 
 
 class ClapReadOut(ReadOut):
@@ -236,6 +278,15 @@ def read_out(model: HubModel, layer: Layer, window_s: float, hop_s: float) -> Re
     if kind is None:
         kind = WaveformReadOut if math.prod(getattr(model.config, "conv_stride", None) or [1]) > 1 else AnyReadOut
     return kind(model, layer, window_s, hop_s)
+
+
+def _blocks(net: nn.Module, count: int) -> tuple[nn.Module, str, nn.ModuleList] | None:
+    """Where the `count` blocks of `net` are: the module that has them, under which name, and they themselves."""
+    for module in net.modules():
+        for name, child in list(module.named_children()):
+            if name in ("layers", "layer") and isinstance(child, nn.ModuleList) and len(child) == count:
+                return module, name, child
+    return None
 
 
 def _list(layer: Layer) -> list[int]:

@@ -7,6 +7,7 @@ three agree.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.formats import read_keras_h5
 from benchmark.embeddings.precision import DTYPES, InPrecision
+from benchmark.embeddings.trainable import Design, Trainable, window_inputs, zoo_trainable
 from benchmark.embeddings.weight_files import needed
 from benchmark.embeddings.windows import WindowEmbedding, Windows
 from benchmark.errors import UserError
@@ -84,6 +86,36 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     Raises:
         UserError: another model, arguments that do not fit, or weights that are missing or not OpenL3's.
     """
+    args, representation, windows = _arguments(config)
+    net = _with_weights(config, weights).fold()
+    if torch.device(device).type == "cpu" and args["dtype"] == "float32":
+        use_winograd(net)
+    network = nn.Sequential(Spectrogram(representation, args["frontend"]), InPrecision(net, args["dtype"]))
+    return WindowEmbedding(
+        config,
+        network.to(device).eval(),
+        _BATCH.get(torch.device(device).type, _BATCH_GPU),
+        windows,
+        sample_rate=SAMPLE_RATE,
+        dim=net.size,
+        device=device,
+    )
+
+
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs; the first four convolutions are what the freezing point fixes.
+
+    Raises:
+        UserError: as `build`.
+    """
+    args, representation, windows = _arguments(config)
+    size = int(str(config.model).split("-")[1])
+    design = Design(OpenL3.late, OpenL3.rest, size, OpenL3.stem)
+    inputs = window_inputs(windows, Spectrogram(representation, args["frontend"]))
+    return zoo_trainable(SAMPLE_RATE, inputs, design, lambda: OpenL3(size), lambda: _with_weights(config, weights))
+
+
+def _arguments(config: EmbeddingConfig) -> tuple[dict[str, Any], str, Windows]:
     args = check_args(config, {"frontend": "kapre", "hop": 0.1, "center": True, "dtype": "float32"})
     models = tuple(f"{representation}-{size}" for representation in BANDS for size in SIZES)
     check_choice(config, "model", config.model, models)
@@ -92,21 +124,12 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     hop = int(args["hop"] * SAMPLE_RATE)
     if hop < 1:
         raise UserError(f"{source(config)}: args: hop is {args['hop']}; it must be more than 0 s")
-    representation, size = str(config.model).split("-")
-    net = OpenL3(int(size))
+    before = SAMPLE_RATE // 2 if args["center"] else 0
+    return args, str(config.model).split("-")[0], Windows(SAMPLE_RATE, hop, before, tail="pad")
+
+
+def _with_weights(config: EmbeddingConfig, weights: Path | None) -> OpenL3:
+    net = OpenL3(int(str(config.model).split("-")[1]))
     path = needed(config, weights, "the authors' .h5 file")
     fill_converted(net, path, lambda: load_keras(net, read_keras_h5(path)))
-    net.fold()
-    if torch.device(device).type == "cpu" and args["dtype"] == "float32":
-        use_winograd(net)
-    network = nn.Sequential(Spectrogram(representation, args["frontend"]), InPrecision(net, args["dtype"]))
-    before = SAMPLE_RATE // 2 if args["center"] else 0
-    return WindowEmbedding(
-        config,
-        network.to(device).eval(),
-        _BATCH.get(torch.device(device).type, _BATCH_GPU),
-        Windows(SAMPLE_RATE, hop, before, tail="pad"),
-        sample_rate=SAMPLE_RATE,
-        dim=net.size,
-        device=device,
-    )
+    return net

@@ -11,6 +11,7 @@ no unit of Cnn14 sees further than 1.3 s to either side, it is the map of the wh
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,9 @@ from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.precision import DTYPES
 from benchmark.embeddings.spans import Schedule, SpanEmbedding, Steps, Windows
 from benchmark.embeddings.torch_checkpoint import read_checkpoint, state_in
+from benchmark.embeddings.trainable import Design, Trainable, window_inputs, zoo_trainable
 from benchmark.embeddings.weight_files import fill, needed
+from benchmark.embeddings.windows import Windows as FixedWindows
 from benchmark.errors import UserError
 from benchmark.models.panns import BANDS, MODELS, Panns, WavegramLogmelCnn14, load_panns
 
@@ -88,17 +91,11 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
     Raises:
         UserError: another model, arguments that do not fit, or weights that are missing or another network's.
     """
-    args = check_args(config, {"output": "embedding", "window": 10.0, "hop": 10.0, "dtype": "float32"})
-    check_choice(config, "model", config.model, tuple(MODELS))
-    check_choice(config, "args: output", args["output"], OUTPUTS)
-    check_choice(config, "args: dtype", args["dtype"], DTYPES)
-    rate = _RATES.get(str(config.model), _RATE)
-    path = needed(config, weights, "the authors' .pth file")
-    net, front = MODELS[str(config.model)](), LogMel(rate)
-    fill(path, lambda: load_panns(net, front.mel.filters, front.mel.window, state_in(read_checkpoint(path), path)))
+    args, rate = _arguments(config)
+    net, front = _with_weights(config, weights, rate)
     plain = torch.device(device).type != "cpu" or args["dtype"] != "float32"
     network = Network(front, net.freeze_for(getattr(torch, args["dtype"]), winograd=not plain), args["output"])
-    schedule, hop = _schedule(config, args, rate, net)
+    schedule, hop = _schedule(config, args, rate, net.stride)
     return SpanEmbedding(
         config,
         network.to(device).eval(),
@@ -110,13 +107,66 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
     )
 
 
-def _schedule(config: EmbeddingConfig, args: dict, rate: Rate, net: Panns) -> tuple[Schedule, int]:
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs: windows of `window` s every `hop` s, completed with zeros, and their embedding.
+
+    The freezing point fixes the first half of the blocks.
+
+    Raises:
+        UserError: as `build`, or `output: map`.
+    """
+    args, rate = _arguments(config)
+    check_choice(config, "args: output", args["output"], OUTPUTS[:1])
+    kind = MODELS[str(config.model)]
+    _schedule(config, args, rate, kind.stride)
+    window, hop = (round(args[name] * rate.sample_rate) for name in ("window", "hop"))
+    with torch.device("meta"):
+        dim = kind().dim
+    # The wavegram hears the waveform too.
+    hears = issubclass(kind, WavegramLogmelCnn14)
+
+    def network(net: Panns, front: LogMel) -> Network:
+        return Network(front, net, "embedding")
+
+    return zoo_trainable(
+        rate.sample_rate,
+        window_inputs(FixedWindows(window, hop, tail="pad"), None if hears else LogMel(rate)),
+        Design(lambda network: network.net.late(), _of_waveform if hears else _of_spectrum, dim),
+        lambda: network(kind(), LogMel(rate)),
+        lambda: network(*_with_weights(config, weights, rate)),
+    )
+
+
+def _of_waveform(network: Network, x: Tensor) -> Tensor:
+    return network(x)[:, 0]
+
+
+def _of_spectrum(network: Network, x: Tensor) -> Tensor:
+    return network.net(x, x)
+
+
+def _arguments(config: EmbeddingConfig) -> tuple[dict[str, Any], Rate]:
+    args = check_args(config, {"output": "embedding", "window": 10.0, "hop": 10.0, "dtype": "float32"})
+    check_choice(config, "model", config.model, tuple(MODELS))
+    check_choice(config, "args: output", args["output"], OUTPUTS)
+    check_choice(config, "args: dtype", args["dtype"], DTYPES)
+    return args, _RATES.get(str(config.model), _RATE)
+
+
+def _with_weights(config: EmbeddingConfig, weights: Path | None, rate: Rate) -> tuple[Panns, LogMel]:
+    path = needed(config, weights, "the authors' .pth file")
+    net, front = MODELS[str(config.model)](), LogMel(rate)
+    fill(path, lambda: load_panns(net, front.mel.filters, front.mel.window, state_in(read_checkpoint(path), path)))
+    return net, front
+
+
+def _schedule(config: EmbeddingConfig, args: dict, rate: Rate, stride: int) -> tuple[Schedule, int]:
     """How clips are divided, and the hop in samples."""
-    least = (net.stride - 1) * rate.hop
+    least = (stride - 1) * rate.hop
     if args["output"] == "map":
-        window, margin = _MAP_WINDOW_FRAMES // net.stride, _MAP_MARGIN_FRAMES // net.stride
-        step = net.stride * rate.hop
-        return Steps(step, least, window, margin, centre=(net.stride - 1) / 2 * rate.hop), step
+        window, margin = _MAP_WINDOW_FRAMES // stride, _MAP_MARGIN_FRAMES // stride
+        step = stride * rate.hop
+        return Steps(step, least, window, margin, centre=(stride - 1) / 2 * rate.hop), step
     window, hop = (round(args[name] * rate.sample_rate) for name in ("window", "hop"))
     if window < least or hop < 1:
         raise UserError(

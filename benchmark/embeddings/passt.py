@@ -13,6 +13,7 @@ reflected at its ends. Their mean is what the authors' HEAR wrapper returns for 
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,9 @@ from benchmark.embeddings.precision import DTYPES
 from benchmark.embeddings.spans import Schedule, Span, SpanEmbedding
 from benchmark.embeddings.stretches import Context
 from benchmark.embeddings.torch_checkpoint import read_checkpoint, state_in
+from benchmark.embeddings.trainable import Design, Trainable, window_inputs, zoo_trainable
 from benchmark.embeddings.weight_files import fill, needed
+from benchmark.embeddings.windows import Windows
 from benchmark.errors import UserError
 from benchmark.models.passt import BANDS, PATCH, VARIANTS, PaSST, Variant
 from benchmark.models.strict import load_strict
@@ -34,6 +37,7 @@ SAMPLE_RATE = 32_000
 OUTPUTS = ("scene", "timestamps")
 MODES = ("embed_only", "logits", "all")
 
+_DIM = 768
 _N_FFT, _WINDOW = 1024, 800
 _PRE_EMPHASIS = 0.97
 # Half the range over which training moves the highest edge, below half the sample rate.
@@ -125,16 +129,46 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> PasstEm
     Raises:
         UserError: another model, arguments that do not fit, or weights that are missing or another network's.
     """
+    args = _arguments(config)
+    return wrap(config, _with_weights(config, weights), VARIANTS[str(config.model)], args, device)
+
+
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs: windows as long as the network's, of `timestamps` 160 ms, from the beginning, zeros behind.
+
+    Patches, tokens, positions and the first half of the blocks are what the freezing point fixes.
+
+    Raises:
+        UserError: as `build`, or a mode with logits.
+    """
+    args = _arguments(config)
+    check_choice(config, "args: mode", args["mode"], MODES[:1])
+    variant = VARIANTS[str(config.model)]
+    schedule = _schedule(config, variant, args)
+    windows = Windows(schedule.window, schedule.hop if args["output"] != "scene" else schedule.window, tail="pad")
+    return zoo_trainable(
+        SAMPLE_RATE,
+        window_inputs(windows, LogMel(variant.hop)),
+        Design(PaSST.late, PaSST.rest, _DIM, PaSST.stem),
+        lambda: PaSST(variant),
+        lambda: _with_weights(config, weights),
+    )
+
+
+def _arguments(config: EmbeddingConfig) -> dict[str, Any]:
     args = check_args(config, {"output": "scene", "mode": "embed_only", "hop": 0.0, "dtype": "float32"})
     check_choice(config, "model", config.model, tuple(VARIANTS))
     check_choice(config, "args: output", args["output"], OUTPUTS)
     check_choice(config, "args: mode", args["mode"], MODES)
     check_choice(config, "args: dtype", args["dtype"], DTYPES)
-    variant = VARIANTS[str(config.model)]
+    return args
+
+
+def _with_weights(config: EmbeddingConfig, weights: Path | None) -> PaSST:
     path = needed(config, weights, "the authors' .pt file")
-    net = PaSST(variant)
+    net = PaSST(VARIANTS[str(config.model)])
     fill(path, lambda: load_strict(net, state_in(read_checkpoint(path), path, prefix="net.")))
-    return wrap(config, net, variant, args, device)
+    return net
 
 
 def wrap(config: EmbeddingConfig, net: PaSST, variant: Variant, args: dict, device: str) -> PasstEmbedding:

@@ -7,6 +7,7 @@ leaves the details of mel and logarithm open.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,26 +18,30 @@ from benchmark.audio.frontends import MelSpectrogram, hann
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice
 from benchmark.embeddings.conversion import fill_converted
-from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout
+from benchmark.embeddings.feature_patches import FeatureEmbedding, Layout, patch_inputs
 from benchmark.embeddings.formats import read_keras_graph
 from benchmark.embeddings.patches import PatchEmbedding, Patches
 from benchmark.embeddings.stretches import Context
+from benchmark.embeddings.trainable import Trainable, clip_patches, own_design, zoo_trainable
 from benchmark.embeddings.weight_files import fill, needed, read_state
 from benchmark.models.mule_keras import load_mule_keras
 from benchmark.models.slowfast_nfnet import HaresSlowfast, MuleSlowfast, load_haiku, load_mule
 from benchmark.models.strict import load_strict
 
+# The authors' own file; anything else is a conversion.
+KERAS = (".keras", ".h5")
+
 SAMPLE_RATE = 16000
 HOP = 160
 SLICE = 300
-
-# The authors' own file; anything else is a conversion.
-KERAS = (".keras", ".h5")
 
 _SLICE_HOP = 200
 _LEAST_STD = 0.01
 _N_FFT = 2048
 _BATCH = 2
+_LAYOUT = Layout(SLICE, SLICE, HOP / SAMPLE_RATE, tail="last")
+_MULE: dict[str, Any] = {"amplitude": 0.5}
+_HARES: dict[str, Any] = {"final_conv": True}
 
 
 def standardized(x: Tensor) -> Tensor:
@@ -78,18 +83,22 @@ class MuleEmbedding(PatchEmbedding):
         return Context(_SLICE_HOP * HOP, needed, needed)
 
     def patches(self, waveform: np.ndarray) -> Patches:
-        mel = self.mel(torch.from_numpy(waveform).to(self.device))
-        missing = SLICE - mel.shape[1]
-        if missing > 0:
-            mode = "reflect" if missing < mel.shape[1] else "replicate"
-            mel = functional.pad(mel[None], (0, missing), mode=mode)[0]
-        centres = slice_centres(mel.shape[1])
+        return slices(self.mel(torch.from_numpy(waveform).to(self.device)))
 
-        def take(start: int, stop: int) -> Tensor:
-            firsts = (centres[start:stop] - SLICE // 2).tolist()
-            return standardized(torch.stack([mel[:, first : first + SLICE] for first in firsts]))
 
-        return Patches(len(centres), take, centres * HOP / SAMPLE_RATE)
+def slices(mel: Tensor) -> Patches:
+    """The slices of a clip's log-mel (96, T)."""
+    missing = SLICE - mel.shape[1]
+    if missing > 0:
+        mode = "reflect" if missing < mel.shape[1] else "replicate"
+        mel = functional.pad(mel[None], (0, missing), mode=mode)[0]
+    centres = slice_centres(mel.shape[1])
+
+    def take(start: int, stop: int) -> Tensor:
+        firsts = (centres[start:stop] - SLICE // 2).tolist()
+        return standardized(torch.stack([mel[:, first : first + SLICE] for first in firsts]))
+
+    return Patches(len(centres), take, centres * HOP / SAMPLE_RATE)
 
 
 def slice_centres(frames: int) -> np.ndarray:
@@ -127,34 +136,66 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> PatchEm
         UserError: another model or argument, or weights that are missing or do not fit.
     """
     check_choice(config, "model", config.model, ("mule", "hares"))
-    path = needed(config, weights, "the authors' model.keras, a .safetensors or a .npz file")
     if config.model == "mule":
-        args = check_args(config, {"amplitude": 0.5})
-        net = MuleSlowfast()
-        if path.suffix in KERAS:
-            fill_converted(net, path, lambda: load_mule_keras(net, read_keras_graph(path)))
-        else:
-            fill(path, lambda: load_mule(net, read_state(path)))
-        net.to(device).eval().fold()
+        args = check_args(config, _MULE)
+        net = _with_weights(config, weights).to(device).eval()
+        net.fold()
         return MuleEmbedding(config, MuleMel(args["amplitude"]).to(device), net, device)
-    args = check_args(config, {"final_conv": True})
-    hares = HaresSlowfast(args["final_conv"])
-    if path.suffix == ".npz":
-        fill_converted(hares, path, lambda: _load_arrays(hares, path))
-    else:
-        fill(path, lambda: load_strict(hares, read_state(path)))
-    hares.to(device).eval().fold()
+    check_args(config, _HARES)
+    hares = _with_weights(config, weights).to(device).eval()
+    hares.fold()
     return FeatureEmbedding(
         config,
         HaresMel().to(device),
         _HaresNetwork(hares),
         _BATCH,
-        Layout(SLICE, SLICE, HOP / SAMPLE_RATE, tail="last"),
+        _LAYOUT,
         (SLICE - 1) * HOP,
         sample_rate=SAMPLE_RATE,
         dim=hares.dim,
         device=device,
     )
+
+
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs; the stems and the first two stages of both paths are what the freezing point fixes.
+
+    Raises:
+        UserError: as `build`.
+    """
+    check_choice(config, "model", config.model, ("mule", "hares"))
+    if config.model == "mule":
+        mel = MuleMel(check_args(config, _MULE)["amplitude"])
+        inputs = clip_patches(lambda waveform: slices(mel(torch.from_numpy(waveform))))
+        dim = MuleSlowfast.dim
+    else:
+        patches = patch_inputs(HaresMel(), _LAYOUT, (SLICE - 1) * HOP)
+        dim = 3456 if check_args(config, _HARES)["final_conv"] else 1728
+
+        def inputs(waveform: np.ndarray, limit: int | None) -> Tensor:
+            return standardized(patches(waveform, limit))
+
+    return zoo_trainable(
+        SAMPLE_RATE, inputs, own_design(dim), lambda: _net(config), lambda: _with_weights(config, weights)
+    )
+
+
+def _net(config: EmbeddingConfig) -> MuleSlowfast | HaresSlowfast:
+    return MuleSlowfast() if config.model == "mule" else HaresSlowfast(check_args(config, _HARES)["final_conv"])
+
+
+def _with_weights(config: EmbeddingConfig, weights: Path | None) -> MuleSlowfast | HaresSlowfast:
+    path = needed(config, weights, "the authors' model.keras, a .safetensors or a .npz file")
+    net = _net(config)
+    if config.model == "mule" and path.suffix in KERAS:
+        fill_converted(net, path, lambda: load_mule_keras(net, read_keras_graph(path)))
+    elif config.model == "mule":
+        fill(path, lambda: load_mule(net, read_state(path)))
+    elif path.suffix == ".npz":
+        fill_converted(net, path, lambda: _load_arrays(net, path))
+    else:
+        fill(path, lambda: load_strict(net, read_state(path)))
+    return net
 
 
 def _load_arrays(net: HaresSlowfast, path: Path) -> None:

@@ -18,6 +18,7 @@ from benchmark.embeddings.audioset_mel import HOP, PATCH, SAMPLE_RATE, LogMel
 from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.formats import read_tensor_slices
 from benchmark.embeddings.precision import DTYPES, InPrecision
+from benchmark.embeddings.trainable import Design, Trainable, window_inputs, zoo_trainable
 from benchmark.embeddings.weight_files import RANDOM, companion, fill, needed, read_state
 from benchmark.embeddings.windows import WindowEmbedding, Windows, hop_in_frames
 from benchmark.errors import UserError
@@ -28,6 +29,7 @@ MODELS = ("vggish", "vggish-pca")
 LOG_OFFSET = 0.01
 
 _BATCH = 32
+_DEFAULTS = {"hop": 0.96, "final_relu": False, "quantization": "truncate", "pca": {}, "dtype": "float32"}
 
 
 def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowEmbedding:
@@ -36,8 +38,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     Raises:
         UserError: another model, arguments that do not fit, or weights that are missing or not VGGish's.
     """
-    defaults = {"hop": 0.96, "final_relu": False, "quantization": "truncate", "pca": {}, "dtype": "float32"}
-    args = check_args(config, defaults)
+    args = check_args(config, _DEFAULTS)
     check_choice(config, "model", config.model, MODELS)
     check_choice(config, "args: quantization", args["quantization"], QUANTIZATIONS)
     check_choice(config, "args: dtype", args["dtype"], DTYPES)
@@ -63,6 +64,28 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
         dim=SIZE,
         device=device,
         batch_free=not whole_numbers,
+    )
+
+
+def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
+    """What training needs; the convolutions are what the freezing point fixes.
+
+    Raises:
+        UserError: as `build`, or `vggish-pca`, whose numbers are whole.
+    """
+    args = check_args(config, _DEFAULTS)
+    check_choice(config, "model", config.model, MODELS[:1])
+
+    def loaded() -> VGGish:
+        path = needed(config, weights, "torchvggish's .pth file")
+        net = VGGish(args["final_relu"])
+        fill(path, lambda: load_strict(net, read_state(path)))
+        return net
+
+    windows = Windows(PATCH, HOP * hop_in_frames(config, args["hop"], HOP, SAMPLE_RATE))
+    design = Design(lambda net: [net.embeddings], VGGish.rest, SIZE, VGGish.stem)
+    return zoo_trainable(
+        SAMPLE_RATE, window_inputs(windows, LogMel(LOG_OFFSET)), design, lambda: VGGish(args["final_relu"]), loaded
     )
 
 

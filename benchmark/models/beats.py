@@ -177,13 +177,28 @@ class BEATs(nn.Module):
         except KeyError as error:
             raise ValueError(f"cfg: {error.args[0]} is missing") from None
 
+    def late(self) -> list[nn.Module]:
+        """The second half of the layers."""
+        return list(self.layers[len(self.layers) // 2 :])
+
     def forward(self, x: Tensor) -> Tensor:
+        return self.rest(self.stem(x))
+
+    def stem(self, x: Tensor) -> Tensor:
+        """Features to tokens (B, N, dim) behind the first half of the layers."""
         x = self.patches(x.to(self.norm.weight.dtype)[:, None])
         x = self.patch_norm(x.permute(0, 2, 3, 1).flatten(1, 2))
         x = self.projection(x)
         x = self.norm(x + gelu(self.position(x.transpose(1, 2))).transpose(1, 2))
+        return self._through(x, self.layers[: len(self.layers) // 2])
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Those tokens to the last ones."""
+        return self._through(x, self.layers[len(self.layers) // 2 :])
+
+    def _through(self, x: Tensor, layers: nn.ModuleList) -> Tensor:
         bias = self.bias(x.shape[1])
-        for layer in self.layers:
+        for layer in layers:
             x = layer(x, bias)
         return x
 

@@ -3,7 +3,8 @@
 FZ: everything is fixed, only a head behind the read-out learns. IN: what the network names as its intermediate point is
 fixed, the rest learns. FT: nothing is fixed. Fixed layers stay in evaluation mode whatever `train` is told, so that
 neither dropout nor the running statistics of batch normalisation move in them. So what they give for an input is always
-the same, and training at IN needs it once: `stem` ends where IN ends, `rest` goes on from there to the read-out.
+the same, and training at IN needs it once: `stem` ends where IN ends, `rest` goes on from there to the read-out. Where a
+network cannot be cut in two, its stem gives the input.
 """
 
 import abc
@@ -19,10 +20,10 @@ class Freezable(nn.Module, abc.ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self._fixed: tuple[nn.Module, ...] = ()
+        self._fixed: tuple[nn.Module | nn.Parameter, ...] = ()
 
     @abc.abstractmethod
-    def intermediate(self) -> Sequence[nn.Module]:
+    def intermediate(self) -> Sequence[nn.Module | nn.Parameter]:
         """The parts that the intermediate point IN fixes."""
 
     @abc.abstractmethod
@@ -54,5 +55,6 @@ class Freezable(nn.Module, abc.ABC):
     def train(self, mode: bool = True) -> "Freezable":
         super().train(mode)
         for part in self._fixed:
-            part.eval()
+            if isinstance(part, nn.Module):
+                part.eval()
         return self

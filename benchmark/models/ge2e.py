@@ -29,6 +29,11 @@ class Ge2e(nn.Module):
         self.lstm = nn.LSTM(BANDS, DIM, num_layers=3, batch_first=True)
         self.linear = nn.Linear(DIM, DIM)
 
+    def late(self) -> list[nn.Module | nn.Parameter]:
+        """The third LSTM layer and the projection."""
+        third = [parameter for name, parameter in self.lstm.named_parameters() if name.endswith("_l2")]
+        return [*third, self.linear]
+
     def forward(self, x: Tensor) -> Tensor:
         _, (hidden, _) = self.lstm(x)
         return nn.functional.normalize(torch.relu(self.linear(hidden[-1])), dim=1, eps=_LEAST_NORM)

@@ -63,10 +63,25 @@ class Musicnn(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.read_outs(x)[self.read_out]
 
+    def late(self) -> list[nn.Module]:
+        """What is behind the convolutions on the spectrum."""
+        return [self.middle, self.middle_norms, self.pool_norm, self.dense, self.dense_norm]
+
+    def stem(self, x: Tensor) -> Tensor:
+        """Patches to the maps of the convolutions on the spectrum, (B, 561, T)."""
+        x = self.input_norm(x.unsqueeze(1))
+        return torch.cat([block(x) for block in (*self.timbral, *self.temporal)], dim=1)
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Those maps to the read-out."""
+        return self._read(self._behind(x))[self.read_out]
+
     def maps(self, x: Tensor) -> list[Tensor]:
         """The maps (B, C, T): timbral and temporal (561), then the three middle layers (64 each)."""
-        x = self.input_norm(x.unsqueeze(1))
-        maps = [torch.cat([block(x) for block in (*self.timbral, *self.temporal)], dim=1)]
+        return self._behind(self.stem(x))
+
+    def _behind(self, x: Tensor) -> list[Tensor]:
+        maps = [x]
         for i, (convolution, norm) in enumerate(zip(self.middle, self.middle_norms, strict=True)):
             y = norm(torch.relu(convolution(maps[-1])))
             maps.append(y + maps[-1] if i else y)
@@ -74,7 +89,10 @@ class Musicnn(nn.Module):
 
     def read_outs(self, x: Tensor) -> dict[str, Tensor]:
         """`penultimate` (B, 200), `mean_pool` and `max_pool` over time (B, 753 each), `logits` (B, 50)."""
-        maps = torch.cat(self.maps(x), dim=1)
+        return self._read(self.maps(x))
+
+    def _read(self, several: list[Tensor]) -> dict[str, Tensor]:
+        maps = torch.cat(several, dim=1)
         maximum, mean = maps.amax(dim=2), maps.mean(dim=2)
         # Interleaved: maximum and mean of the first map, of the second one, ...
         flat = self.pool_norm(torch.stack([maximum, mean], dim=2).flatten(1))
@@ -99,6 +117,8 @@ class MusicnnVgg(nn.Module):
 
     sizes: ClassVar = {"pool5": 256}
 
+    # Convolutions that the freezing point fixes.
+    _EARLY = 2
     _POOLS = (((4, 1), 2), (2, 2), (2, 2), (2, 2), (4, 4))
 
     def __init__(self, read_out: str = "pool5"):
@@ -112,12 +132,27 @@ class MusicnnVgg(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.read_outs(x)[self.read_out]
 
+    def late(self) -> list[nn.Module]:
+        """The last three convolutions, with their normalisations."""
+        return [*self.convolutions[self._EARLY :], *self.norms[self._EARLY :]]
+
+    def stem(self, x: Tensor) -> Tensor:
+        """Patches to the maps of the second convolution, pooled."""
+        return self._through(self.input_norm(x.unsqueeze(1)), slice(self._EARLY))
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Those maps to `pool5`."""
+        return self._through(x, slice(self._EARLY, None)).permute(0, 2, 3, 1).flatten(1)
+
+    def _through(self, x: Tensor, layers: slice) -> Tensor:
+        several = zip(self.convolutions[layers], self.norms[layers], self._POOLS[layers], strict=True)
+        for convolution, norm, (size, stride) in several:
+            x = functional.max_pool2d(norm(torch.relu(convolution(x))), size, stride)
+        return x
+
     def read_outs(self, x: Tensor) -> dict[str, Tensor]:
         """`pool5` (B, 256) and `logits` (B, 50)."""
-        x = self.input_norm(x.unsqueeze(1))
-        for convolution, norm, (size, stride) in zip(self.convolutions, self.norms, self._POOLS, strict=True):
-            x = functional.max_pool2d(norm(torch.relu(convolution(x))), size, stride)
-        pool5 = x.permute(0, 2, 3, 1).flatten(1)
+        pool5 = self.rest(self.stem(x))
         return {"pool5": pool5, "logits": self.classifier(pool5)}
 
 

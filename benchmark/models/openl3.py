@@ -18,6 +18,10 @@ SIZES = (512, 6144)
 _BATCH_NORM_EPS = 1e-3
 
 
+# Convolutions that the freezing point fixes.
+_EARLY = 4
+
+
 class OpenL3(nn.Module):
     """Spectrograms (B, 1, F, T) in dB, the maximum of each at 0, to embeddings (B, size).
 
@@ -42,8 +46,22 @@ class OpenL3(nn.Module):
             nn.BatchNorm2d(channels, eps=_BATCH_NORM_EPS, momentum=0.01) for channels in CHANNELS[:-1]
         )
 
+    def late(self) -> list[nn.Module]:
+        """The last four convolutions, with their normalisations."""
+        return [*self.convolutions[_EARLY:], *self.norms[_EARLY:]]
+
+    def stem(self, x: Tensor) -> Tensor:
+        """Spectrograms to the maps of the fourth convolution, pooled, (B, 128, F // 4, T // 4)."""
+        return self._through(self.input_norm(x), range(_EARLY))
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Those maps to embeddings (B, size)."""
+        return self._read(self._through(x, range(_EARLY, len(self.convolutions))))
+
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maps(x)
+        return self._read(self.maps(x))
+
+    def _read(self, x: Tensor) -> Tensor:
         parts = (1, 1) if self.size == 512 else (4, 3)
         # The maps divide without a rest, so that stride equals kernel in the original's pooling.
         x = nn.functional.max_pool2d(x, (x.shape[2] // parts[0], x.shape[3] // parts[1]))
@@ -51,9 +69,11 @@ class OpenL3(nn.Module):
 
     def maps(self, x: Tensor) -> Tensor:
         """The maps (B, 512, F // 8, T // 8) of the embedding layer."""
-        x = self.input_norm(x)
-        for i, convolution in enumerate(self.convolutions):
-            x = convolution(x)
+        return self._through(self.input_norm(x), range(len(self.convolutions)))
+
+    def _through(self, x: Tensor, layers: range) -> Tensor:
+        for i in layers:
+            x = self.convolutions[i](x)
             if i < len(self.norms):
                 x = nn.functional.relu(self.norms[i](x), inplace=not self.training)
             if i in (1, 3, 5):

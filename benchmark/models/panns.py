@@ -40,9 +40,11 @@ class Panns(nn.Module, abc.ABC):
 
     Attributes:
         stride: frames a step of the maps stands for.
+        behind: names of the parts that still learn behind the freezing point, besides `fc1`.
     """
 
     stride = 32
+    behind: tuple[str, ...]
 
     def __init__(self, channels: int, dim: int, classes: int = 527):
         super().__init__()
@@ -55,18 +57,27 @@ class Panns(nn.Module, abc.ABC):
     def body(self, x: Tensor, waveform: Tensor) -> Tensor:
         """Normalised spectra (B, 1, T, 64), and the waveform (B, samples) that they show, to maps (B, C, T', F')."""
 
+    def late(self) -> list[nn.Module]:
+        """What learns behind the freezing point."""
+        return [*(self.get_submodule(name) for name in self.behind), self.fc1]
+
+    def normalised(self, x: Tensor) -> Tensor:
+        """Log-mel spectra (B, 1, T, 64) in dB as the convolutions read them."""
+        x = self.bn0(x.transpose(1, 3)).transpose(1, 3)
+        return x.to(self.fc1.weight.dtype).contiguous(memory_format=torch.channels_last)
+
     def maps(self, x: Tensor, waveform: Tensor) -> Tensor:
         """Log-mel spectra (B, 1, T, 64) in dB to maps over time, mean over frequency: (B, C, T // stride)."""
-        x = self.bn0(x.transpose(1, 3)).transpose(1, 3)
-        dtype = self.fc1.weight.dtype
-        x = x.to(dtype).contiguous(memory_format=torch.channels_last)
-        return self.body(x, waveform.to(dtype)).mean(dim=3)
+        return self.body(self.normalised(x), waveform.to(self.fc1.weight.dtype)).mean(dim=3)
+
+    def read(self, x: Tensor) -> Tensor:
+        """Maps over time (B, C, T') to embeddings (B, dim), not negative."""
+        x = dropout(x.amax(dim=2) + x.mean(dim=2), 0.5, self.training)
+        return relu(self.fc1(x))
 
     def forward(self, x: Tensor, waveform: Tensor) -> Tensor:
         """Log-mel spectra (B, 1, T, 64) in dB to embeddings (B, dim), not negative."""
-        x = self.maps(x, waveform)
-        x = dropout(x.amax(dim=2) + x.mean(dim=2), 0.5, self.training)
-        return relu(self.fc1(x))
+        return self.read(self.maps(x, waveform))
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Probabilities (B, classes) of the classes that the network was trained for."""
@@ -92,6 +103,8 @@ class Panns(nn.Module, abc.ABC):
 class Cnn14(Panns):
     """Six blocks of two 3 x 3 convolutions, 64 to 2048 channels. 80.8 million parameters."""
 
+    behind = ("conv_block4", "conv_block5", "conv_block6")
+
     def __init__(self, classes: int = 527):
         super().__init__(2048, 2048, classes)
         for i, (before, after) in enumerate([(1, 64), (64, 128), (128, 256), (256, 512), (512, 1024), (1024, 2048)]):
@@ -110,6 +123,7 @@ class Cnn10(Panns):
     """Four blocks of two 3 x 3 convolutions, 64 to 512 channels. 5.2 million parameters."""
 
     stride = 16
+    behind = ("conv_block3", "conv_block4")
     block: type[nn.Module] = ConvBlock
 
     def __init__(self, classes: int = 527):
@@ -130,6 +144,8 @@ class Cnn6(Cnn10):
 class ResNet38(Panns):
     """A block of convolutions, 16 residual blocks, another block of convolutions. 73.8 million parameters."""
 
+    behind = ("resnet.layer3", "resnet.layer4", "conv_block_after1")
+
     def __init__(self, classes: int = 527):
         super().__init__(2048, 2048, classes)
         self.conv_block1 = ConvBlock(1, 64)
@@ -144,6 +160,7 @@ class ResNet38(Panns):
 class MobileNetV2(Panns):
     """Inverted residuals with strides of their own; 1280 maps, an embedding of 1024. 4.1 million parameters."""
 
+    behind = tuple(f"features.{number}" for number in range(10, 19))
     # Widening, channels, repeats, stride of the first one.
     STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 2), (6, 160, 3, 1), (6, 320, 1, 1))
 

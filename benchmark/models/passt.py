@@ -130,13 +130,27 @@ class PaSST(nn.Module):
         # The head of the distillation token is in the checkpoints; the authors do not use it after training.
         self.head_dist = nn.Linear(dim, variant.classes)
 
+    def late(self) -> list[nn.Module]:
+        """The second half of the blocks, and the normalisation behind them."""
+        return [*self.blocks[len(self.blocks) // 2 :], self.norm]
+
     def forward(self, x: Tensor) -> Tensor:
+        return self.rest(self.stem(x))
+
+    def stem(self, x: Tensor) -> Tensor:
+        """Spectra (B, 128, T) to tokens (B, N, dim) behind the first half of the blocks."""
         x = self.patch_embed(x.to(self.cls_token.dtype)[:, None])
         x = x[..., : self.time_new_pos_embed.shape[-1]]
         x = x + self.time_new_pos_embed[..., : x.shape[-1]] + self.freq_new_pos_embed
         summary = torch.cat([self.cls_token, self.dist_token], dim=1) + self.new_pos_embed
         x = torch.cat([summary.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], dim=1)
-        for block in self.blocks[:-1]:
+        for block in self.blocks[: len(self.blocks) // 2]:
+            x = block(x, x.shape[1])
+        return x
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Those tokens to features (B, dim)."""
+        for block in self.blocks[len(self.blocks) // 2 : -1]:
             x = block(x, x.shape[1])
         # Nothing but the summary is read from the last block.
         return self.norm(self.blocks[-1](x, 2)).mean(dim=1)

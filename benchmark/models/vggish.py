@@ -61,10 +61,17 @@ class VGGish(nn.Module):
         )
         self.final_relu = final_relu
 
-    def forward(self, x: Tensor) -> Tensor:
-        maps = self.features(x.unsqueeze(1))
-        x = self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))
+    def stem(self, x: Tensor) -> Tensor:
+        """Patches (B, 96, 64) to the flattened maps of the last convolution, (B, 12288)."""
+        return self.features(x.unsqueeze(1)).permute(0, 2, 3, 1).flatten(1)
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Those maps to embeddings (B, 128)."""
+        x = self.embeddings(x)
         return torch.relu(x) if self.final_relu else x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rest(self.stem(x))
 
 
 class Postprocessor(nn.Module):

@@ -28,6 +28,10 @@ _SEPARABLE = (
 )
 
 
+# Layers that the freezing point fixes.
+_EARLY = 7
+
+
 class _Convolution(nn.Module):
     """Convolution with TensorFlow's "same" padding, batch normalisation without a scale, ReLU."""
 
@@ -58,11 +62,26 @@ class YAMNet(nn.Module):
             channels = width
         self.classifier = nn.Linear(SIZE, CLASSES)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def late(self) -> list[nn.Module]:
+        """Layers 8 to 14, the second half."""
+        return [layer for name, layer in self.layers.items() if _number(name) > _EARLY]
+
+    def stem(self, x: Tensor) -> Tensor:
+        """Patches (B, 96, 64) to the maps of layer 7, (B, 512, 6, 4)."""
         x = x.unsqueeze(1)
-        for layer in self.layers.values():
+        for name, layer in self.layers.items():
+            if _number(name) <= _EARLY:
+                x = layer(x)
+        return x
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Those maps to embeddings (B, 1024)."""
+        for layer in self.late():
             x = layer(x)
         return x.mean(dim=(2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rest(self.stem(x))
 
     def fold(self) -> "YAMNet":
         """Fold each batch normalisation into the convolution before it: the same function, for frozen use alone."""
@@ -72,6 +91,10 @@ class YAMNet(nn.Module):
                 layer.conv = fuse_conv_bn_eval(layer.conv, layer.norm)
                 layer.norm = nn.Identity()
         return self
+
+
+def _number(name: str) -> int:
+    return int(name.partition("/")[0].removeprefix("layer"))
 
 
 def load_keras(net: YAMNet, layers: Mapping[str, Sequence[np.ndarray]]) -> None:

@@ -87,7 +87,10 @@ class Alone(_Evaluation):
         for key in self.keys:
             key.fill_(dropout_key(self.member.seed, counts[0]))
         chosen, weights = rows[0], self.member.weights
-        with self._autocast():
+        devices = [self.device] if self.device.type == "cuda" else []
+        # Networks of the zoo also draw from the common generator.
+        with torch.random.fork_rng(devices), self._autocast():
+            torch.manual_seed(dropout_key(self.member.seed, counts[0]))
             logits = self.program(self.member.inputs[chosen].to(self.device))
         loss = row_loss(
             logits,

@@ -98,6 +98,13 @@ class Course:
         return Fitted(self.kept, self.best, self.best_epoch, self.epoch)
 
 
+def set_norm_momentum(net: nn.Module, settings: TrainSettings) -> None:
+    """Give the batch normalisations of `net` the momentum that the settings ask for."""
+    for module in net.modules():
+        if settings.norm_momentum is not None and isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = settings.norm_momentum
+
+
 def row_loss(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
     """Mean cross-entropy of a batch, its rows weighted."""
     if weights is None:

@@ -17,6 +17,7 @@ class TrainSettings:
         patience: epochs without a better validation accuracy after which a member stops.
         hidden: units of the dense layers between a pretrained network's read-out and the output.
         frames_per_clip: evenly spaced inputs of a training clip that are learnt from; all by default.
+        norm_momentum: part of a batch in the running statistics of batch normalisation; the networks' own by default.
         precision: `bfloat16` computes the network in mixed precision.
         compile: compile the network's program first.
         stacked: train all members as one program; by default where there is a GPU. On a CPU one after the other is faster.
@@ -28,6 +29,7 @@ class TrainSettings:
     patience: int = 50
     hidden: tuple[int, ...] = field(default=(128,))
     frames_per_clip: int | None = None
+    norm_momentum: float | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     stacked: bool | None = None

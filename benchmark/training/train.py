@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from benchmark.training.engines import Alone, Engine, Stack
-from benchmark.training.members import Course, Fitted, Member, accuracy
+from benchmark.training.members import Course, Fitted, Member, accuracy, set_norm_momentum
 from benchmark.training.settings import TrainSettings
 from benchmark.training.state import StateFile
 
@@ -40,6 +40,7 @@ def train(
     for number, member in enumerate(members):
         if not len(member.train) or not len(member.valid):
             raise ValueError(f"member {number} has no training or no validation rows")
+        set_norm_momentum(member.net, settings)
     courses = [Course(member, settings.batch) for member in members]
     states = saved.read() if saved is not None else {}
     for number, course in enumerate(courses):

@@ -7,7 +7,7 @@ are those of the training part, while a pretrained network keeps the ones that i
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -93,6 +93,8 @@ def transfer(
         raise ValueError(f"strategy {strategy!r} is not one of {', '.join(STRATEGIES)}")
     if strategy == "partial":
         inputs = stems(trainable.pretrained(), inputs, device)
+    if not trainable.stackable:
+        settings = replace(settings, stacked=False)
     targets = rows_in(labels)
     members = []
     for fold, split in enumerate(splits):

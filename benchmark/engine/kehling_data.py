@@ -34,7 +34,11 @@ def kehling_data(project: Project) -> KehlingData:
 def _absent(project: Project) -> dict[str, str]:
     names = {name for model in paper().models for name in [*model.mel, *model.mfcc]}
     configs = [project.catalogue.embeddings[name] for name in sorted(names) if name in project.catalogue.embeddings]
-    return {config.name: "weights not here" for config in configs if not is_here(config.weights)}
+    return {
+        config.name: "not pretrained yet" if config.pretrain else "weights not here"
+        for config in configs
+        if not is_here(config.weights)
+    }
 
 
 def _facts(project: Project, task) -> AudioFacts | None:

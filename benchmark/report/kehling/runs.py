@@ -86,8 +86,10 @@ class KehlingRuns:
                 return _cell(min(found, key=_preference))
         return None
 
-    def why_not(self, model: str) -> str:
-        """Why a model has no score."""
+    def why_not(self, model: str, strategy: str = "frozen") -> str:
+        """Why a model has no score under a strategy; from scratch it needs no weights."""
+        if strategy == "scratch":
+            return "no run"
         names = self.model(model).mel
         return next((self.absent[name] for name in names if name in self.absent), "no run")
 

@@ -56,7 +56,7 @@ def compare(runs: KehlingRuns) -> list[Comparison]:
                     difference = ours.mean - mean
                     if ours.standard_error is not None:
                         error = math.hypot(std / math.sqrt(runs.paper.folds), ours.standard_error)
-                note = runs.why_not(model) if ours is None else ""
+                note = runs.why_not(model, strategy) if ours is None else ""
                 found.append(
                     Comparison(
                         target.role, target.title, model, strategy, mean, std, ours, task, note, difference, error

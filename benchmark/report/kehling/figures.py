@@ -12,6 +12,8 @@ from benchmark.report.kehling.runs import Cell, KehlingRuns
 _COLOURS = ("#0072B2", "#D55E00", "#009E73")
 _SIZE = (6.4, 3.6)
 
+_Groups = Sequence[tuple[str, Sequence[Sequence[Cell] | None]]]
+
 
 def draw_figure4(runs: KehlingRuns) -> Figure | None:
     """Mean accuracy per architecture and input over the source sets, every set as a point; None without any run."""
@@ -20,9 +22,10 @@ def draw_figure4(runs: KehlingRuns) -> Figure | None:
         bars = []
         for features in ("mel", "mfcc"):
             cells = [runs.cell(runs.task(s.tasks), net, "scratch", features) for s in runs.paper.sources]
-            bars.append([cell for cell in cells if cell is not None and cell.mean is not None])
+            found = [cell for cell in cells if cell is not None and cell.mean is not None]
+            bars.append(found if getattr(runs.model(net), features) else None)
         groups.append((runs.model(net).title, bars))
-    return _bars(groups, ("MelSpec", "MFCC"), "Speech or music: mean over the source sets")
+    return _bars(groups, ("MelSpec", "MFCC"), f"Speech or music: mean over {_sets(groups)}")
 
 
 def draw_figure5(runs: KehlingRuns) -> Figure | None:
@@ -38,10 +41,16 @@ def draw_figure5(runs: KehlingRuns) -> Figure | None:
                 two.append(pair[0])
                 three.append(pair[1])
         groups.append((runs.model(net).title, [two, three]))
-    return _bars(groups, ("two classes", "three classes, with noise"), "Two classes against three")
+    return _bars(groups, ("two classes", "three classes, with noise"), f"Two classes against three: {_sets(groups)}")
 
 
-def _bars(groups: Sequence[tuple[str, Sequence[Sequence[Cell]]]], names: Sequence[str], title: str) -> Figure | None:
+def _sets(groups: _Groups) -> str:
+    """The tasks that the bars are means over."""
+    return ", ".join(dict.fromkeys(cell.task for _, bars in groups for cells in bars for cell in cells or ()))
+
+
+def _bars(groups: _Groups, names: Sequence[str], title: str) -> Figure | None:
+    """Bars a group; an empty one had no run, and for None the paper has no bar."""
     if not any(cells for _, bars in groups for cells in bars):
         return None
     figure = Figure(figsize=_SIZE, layout="constrained")
@@ -52,6 +61,8 @@ def _bars(groups: Sequence[tuple[str, Sequence[Sequence[Cell]]]], names: Sequenc
         labelled = False
         for g, (_, bars) in enumerate(groups):
             cells, x = bars[b], g - 0.4 + width * (b + 0.5)
+            if cells is None:
+                continue
             if not cells:
                 axes.text(x, 2, "no run", rotation=90, ha="center", va="bottom", fontsize=8, color="#666666")
                 continue
@@ -74,6 +85,7 @@ def _bars(groups: Sequence[tuple[str, Sequence[Sequence[Cell]]]], names: Sequenc
     axes.set_xticks(range(len(groups)), [name for name, _ in groups])
     axes.set_ylabel("accuracy (%)")
     axes.set_ylim(0, 105)
+    axes.set_xlim(-0.5, len(groups) - 0.5)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

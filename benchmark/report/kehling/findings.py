@@ -63,13 +63,13 @@ def _best_is_openl3(runs: KehlingRuns) -> list[Part]:
             if (cell := _mean(runs.cell(task, model, strategy))) is not None
         }
         if openl3 is None or len(cells) < 2:
-            parts.append(Part(f"{target.title}: {_missing(runs, 'openl3')}", None))
+            parts.append(Part(f"{runs.titled(target)}: {_missing(runs, 'openl3')}", None))
             continue
         name = max(cells, key=lambda key: cells[key].mean)
         best = cells[name]
         parts.append(
             Part(
-                f"{target.title}: OpenL3 {_text(openl3)}, the best ({name}) {_text(best)}",
+                f"{runs.titled(target)}: OpenL3 {_text(openl3)}, the best ({name}) {_text(best)}",
                 openl3.mean >= best.mean - (best.std or 0.0),
             )
         )
@@ -102,7 +102,7 @@ def _pretraining_helps(runs: KehlingRuns) -> list[Part]:
         helped = [c for s in ("frozen", "partial") if (c := _mean(runs.cell(task, net, s))) is not None]
         scratch = _mean(runs.cell(task, net, "scratch"))
         if not helped or scratch is None:
-            parts.append(Part(f"{title}: {_missing(runs, net)}", None))
+            parts.append(Part(_missing(runs, net), None))
             continue
         best = max(helped, key=lambda cell: cell.mean)
         text = f"{title}: {best.strategy} {_text(best)}, from scratch {_text(scratch)}"
@@ -123,9 +123,9 @@ def _dnn_is_better(runs: KehlingRuns) -> list[Part]:
         dnn = _mean(runs.cell(task, "dnn", "scratch"))
         for model in (*NETS, "openl3"):
             cell = _mean(runs.cell(task, model, "frozen"))
-            title = f"{target.title}: {runs.model(model).title}"
+            title = f"{runs.titled(target)}: {runs.model(model).title}"
             if cell is None or dnn is None:
-                parts.append(Part(f"{title}: {_missing(runs, model if cell is None else 'dnn')}", None))
+                parts.append(Part(f"{runs.titled(target)}: {_missing(runs, model if cell is None else 'dnn')}", None))
                 continue
             better = cell.mean > dnn.mean
             parts.append(
@@ -192,9 +192,9 @@ def _inputs_and_classes(runs: KehlingRuns) -> list[Part]:
         for net in NETS:
             two = _mean(runs.cell(runs.task(source.tasks), net, "scratch"))
             three = _mean(runs.cell(runs.task(source.three), net, "scratch"))
-            title = f"{source.title}, {runs.model(net).title}"
+            title = f"{runs.titled(source)}, {runs.model(net).title}"
             if two is None or three is None:
-                parts.append(Part(f"{title}: {_missing(runs, net)}", None))
+                parts.append(Part(f"{runs.titled(source)}, {_missing(runs, net)}", None))
             else:
                 parts.append(Part(f"{title}: two classes {_text(two)}, three {_text(three)}", three.mean < two.mean))
     return parts

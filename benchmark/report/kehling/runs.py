@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmark.report.grid import preferred_level
-from benchmark.report.kehling.paper import Model, Paper
+from benchmark.report.kehling.paper import Model, Paper, Source, Target
 from benchmark.report.records import RunRecord, Score
 
 # The paper's classifier behind an embedding is dense 128 + dense output.
@@ -91,7 +91,13 @@ class KehlingRuns:
         if strategy == "scratch":
             return "no run"
         names = self.model(model).mel
-        return next((self.absent[name] for name in names if name in self.absent), "no run")
+        return self.absent[names[0]] if all(name in self.absent for name in names) else "no run"
+
+    def titled(self, part: Target | Source, three: bool = False) -> str:
+        """The title of a task of the paper, with the one in brackets that stands for it where its own data are not here."""
+        names = part.three if three and isinstance(part, Source) else part.tasks
+        task = self.task(names)
+        return part.title if task in (None, names[0]) else f"{part.title} [{task}]"
 
 
 def _preference(record: RunRecord) -> tuple[int, str]:

@@ -108,9 +108,7 @@ def table2_blocks(runs: KehlingRuns) -> list[Block]:
             for name, text in (("paper", _paper), ("ours", _ours), ("difference", _difference)):
                 entries = [Entry(text(by_strategy[s]) if s in by_strategy else "") for s in STRATEGIES]
                 rows.append(Row(f"{titles[model]}, {name}", entries))
-        task = runs.task(target.tasks)
-        heading = target.title if task in (None, target.tasks[0]) else f"{target.title} [{task}]"
-        blocks.append(Block(heading, "model", [LABELS[s] for s in STRATEGIES], rows, notes=[_CAPTION]))
+        blocks.append(Block(runs.titled(target), "model", [LABELS[s] for s in STRATEGIES], rows, notes=[_CAPTION]))
     return blocks
 
 

@@ -20,7 +20,9 @@ from benchmark.metrics.summary import summarise
 from benchmark.report.atomic import remove_leftovers
 from benchmark.report.records import RunRecord, read_record, write_record
 
-_VERSIONED = ("mir_eval", "numpy", "scipy", "torch")
+_VERSIONED = ("numpy", "scipy", "torch")
+# Metric -> the package that computes it.
+_PACKAGES = {"pesq_wb": "pesq", "stoi": "pystoi"}
 
 
 def separate(project: Project) -> Outcome:
@@ -126,9 +128,13 @@ def _record(plan: SeparationPlan, folds: Sequence[dict[str, Any]]) -> RunRecord:
             "tracks": [{**track, "fold": number} for number, fold in enumerate(folds) for track in fold["tracks"]],
             "key": plan.key,
             "ingredients": dict(plan.ingredients),
-            "provenance": {"versions": {name: metadata.version(name) for name in _VERSIONED}},
+            "provenance": {"versions": {name: metadata.version(name) for name in _versioned(task.metrics)}},
         }
     )
+
+
+def _versioned(metrics: Sequence[str]) -> list[str]:
+    return sorted({*_VERSIONED, *(package for metric, package in _PACKAGES.items() if metric in metrics)})
 
 
 def _fold_score(tracks: Sequence[dict[str, Any]], metric: str, level: str, sources: Sequence[str]) -> float | None:

@@ -94,9 +94,12 @@ def separation_job(job: SeparationJob) -> None:
                     tensors, len(job.sources), chunk, overlap, separator.fixed_order, job.device,
                 )  # fmt: skip
         fixed = job.fixed_order and (separator is None or separator.fixed_order)
-        scores = score_track(stems, estimates.cpu().numpy(), mixture, config.sample_rate, job.metrics, fixed)
-        rounded = {name: [round(v, 6) if np.isfinite(v) else None for v in values] for name, values in scores.items()}
-        tracks.append({"id": track.id, "scores": rounded})
+        found = score_track(stems, estimates.cpu().numpy(), mixture, config.sample_rate, job.metrics, fixed)
+        rounded = {
+            name: [round(v, 6) if np.isfinite(v) else None for v in values] for name, values in found.scores.items()
+        }
+        about = {"windows": found.windows, "silent_windows": found.silent_windows} if found.windows else {}
+        tracks.append({"id": track.id, "scores": rounded, **about})
     write_text(job.scores_file, json.dumps({"tracks": tracks, "training": training}, indent=1, sort_keys=True) + "\n")
 
 

@@ -67,6 +67,7 @@ def all_blocks(records: Iterable[RunRecord]) -> dict[str, list[Block]]:
 
 def overview_block(records: Iterable[RunRecord], separation: bool = False) -> Block:
     """Tasks in rows, embeddings (or separators) in columns; below, means by domain and overall, and the mean rank."""
+    records = list(records)
     grid = Grid(records, separation)
     rows = []
     for task in grid.tasks:
@@ -87,8 +88,28 @@ def overview_block(records: Iterable[RunRecord], separation: bool = False) -> Bl
     ]
     if any(not cell.is_first_choice for cell in grid.cells.values()):
         notes.append("†: a later choice than that of other embeddings on the task.")
+    if separation:
+        notes += _silences(records)
     columns = ["Metric", "Chance", "Majority", "Shuffled", *grid.embeddings]
     return Block("All tasks", "Task", columns, rows, below, notes)
+
+
+def _silences(records: Iterable[RunRecord]) -> list[str]:
+    """What is left out of BSS Eval v4, a sentence a task."""
+    windows: dict[str, tuple[int, int]] = {}
+    for record in records:
+        silent, all_of_it = windows.get(record.title, (0, 0))
+        found = record.tracks or []
+        windows[record.title] = (
+            silent + sum(track.silent_windows for track in found),
+            all_of_it + sum(track.windows for track in found),
+        )
+    return [
+        f"{title}: {silent} of {count} windows (all separators together) have no BSS Eval v4 score, since a source or an "
+        "estimate is silent."
+        for title, (silent, count) in sorted(windows.items())
+        if count
+    ]
 
 
 def front_end_blocks(records: Iterable[RunRecord]) -> list[Block]:

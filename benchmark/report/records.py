@@ -97,11 +97,16 @@ class Null(_Strict):
 
 
 class Track(_Strict):
-    """Scores of one separated track of a fold's test part: metric -> score of each source, null where not defined."""
+    """Scores of one separated track of a fold's test part: metric -> score of each source, null where not defined.
+
+    Of BSS Eval v4 also how many windows there were, and how many of them count for nothing since something is silent.
+    """
 
     id: str
     fold: int = Field(ge=0)
     scores: dict[str, list[FiniteFloat | None]]
+    windows: int = Field(0, ge=0)
+    silent_windows: int = Field(0, ge=0)
 
 
 class RunRecord(_Strict):

@@ -1,6 +1,7 @@
 """Scores of one separated track, by metric and source."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -30,17 +31,29 @@ _KINDS = {
 }
 
 
+@dataclass(frozen=True)
+class TrackScores:
+    """Scores of a track.
+
+    Attributes:
+        scores: metric -> score of each source, NaN where it is not defined.
+        windows, silent_windows: of BSS Eval v4, and those among them that have no score since a source or an estimate
+            is silent; 0 without such a metric.
+    """
+
+    scores: dict[str, list[float]]
+    windows: int = 0
+    silent_windows: int = 0
+
+
 def score_track(
     stems: np.ndarray, estimates: np.ndarray, mixture: np.ndarray, sample_rate: int, metrics: Sequence[str],
     fixed_order: bool,
-) -> dict[str, list[float]]:  # fmt: skip
+) -> TrackScores:  # fmt: skip
     """Score estimates (K, C, T) of stems (K, C, T) from a mixture (C, T).
 
     Without a fixed order the estimates are first put in the one with the highest mean SI-SDR. What is not defined (a
     silent stem, a signal shorter than the metric takes) is NaN.
-
-    Returns:
-        Metric -> score of each source.
     """
     if not fixed_order:
         estimates = estimates[_order(stems, estimates)]
@@ -58,7 +71,8 @@ def score_track(
         kind, is_relative = _KINDS[metric]
         found = value(kind, False)
         scores[metric] = (found - value(kind, True) if is_relative else found).tolist()
-    return scores
+    silent = done.get(("v4_silent", False), np.zeros(0, dtype=bool))
+    return TrackScores(scores, len(silent), int(silent.sum()))
 
 
 def _order(stems: np.ndarray, estimates: np.ndarray) -> np.ndarray:
@@ -86,10 +100,11 @@ def _compute(kind: str, stems: np.ndarray, estimates: np.ndarray, sample_rate: i
         names = ("sdr", "isr", "sir", "sar")
         try:
             pair = (np.moveaxis(x, 1, 2) for x in (stems, estimates))
-            medians = bss_eval_framewise(*pair, window=sample_rate).medians()
+            found = bss_eval_framewise(*pair, window=sample_rate)
         except ValueError:
             return {f"v4_{name}": nothing for name in names}
-        return {f"v4_{name}": medians[name] for name in names}
+        medians = found.medians()
+        return {f"v4_{name}": medians[name] for name in names} | {"v4_silent": found.silent}
     score = _pesq if kind == "pesq_wb" else stoi_score
     pairs = zip(stems.mean(axis=1), estimates.mean(axis=1), strict=True)
     return {kind: np.array([score(stem, estimate, sample_rate).value for stem, estimate in pairs])}

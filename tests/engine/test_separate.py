@@ -54,10 +54,12 @@ def root(tmp_path) -> Path:
     write_yaml(tmp_path / "separators" / "small.yaml", SEPARATOR)
     write_yaml(tmp_path / "separators" / "ceiling.yaml", ORACLE)
     rng, rows = np.random.default_rng(0), ["id,path,group,stem_low,stem_high"]
-    t = np.arange(8000) / 8000
+    t = np.arange(16000) / 8000
     for i in range(9):
         low = np.sin(2 * np.pi * rng.uniform(150, 300) * t) * rng.uniform(0.1, 0.3)
         high = np.sin(2 * np.pi * rng.uniform(1500, 2500) * t) * rng.uniform(0.1, 0.3)
+        # One window of two in which nothing is low.
+        low[:8000] = 0
         soundfile.write(tmp_path / f"{i}.wav", np.stack([low, high], 1), 8000)
         rows.append(f"c{i},{i}.wav,g{i},{i}.wav#channel=0,{i}.wav#channel=1")
     (tmp_path / "clips.csv").write_text("\n".join(rows) + "\n")
@@ -80,13 +82,16 @@ def test_the_stage_from_yaml_to_leaderboard(root):
     assert found["ceiling"]["scores"]["track"]["si_sdr_improvement"]["mean"] > 15
     assert found["ceiling"]["strategy"] == "oracle"
     assert {track["fold"] for track in small["tracks"]} == {0, 1}
+    assert {(track["windows"], track["silent_windows"]) for track in small["tracks"]} == {(2, 1)}
     assert small["folds"][0]["chosen"]["steps"] == 12
     outcome, shown = report(Project.read(root))
     assert outcome.failures == []
     assert {record.embedding for record in shown} == {"small", "ceiling"}
     board = (root / "results" / "leaderboard.csv").read_text()
     assert board.count("pairs,music,small,trained,separator") == 3
-    assert "ceiling" in (root / "results" / "tables" / "separators.md").read_text()
+    table = (root / "results" / "tables" / "separators.md").read_text()
+    assert "ceiling" in table
+    assert "Pairs: 12 of 24 windows (all separators together) have no BSS Eval v4 score" in table
 
     # Nothing is computed twice, and a fold that is there is not computed again.
     again = separate(Project.read(root))

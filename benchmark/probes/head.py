@@ -16,6 +16,7 @@ from benchmark.probes.adam import StackedAdam
 from benchmark.probes.headnet import DeltaOf, Shape, StackedHead
 from benchmark.probes.registry import Question
 from benchmark.probes.scaling import fit_scaling
+from benchmark.probes.weights import class_weights
 
 _ROWS = 8192
 
@@ -124,8 +125,8 @@ def solve(features: torch.Tensor, question: Question, settings: HeadSettings) ->
         raise ValueError(f"{features.shape[-1]} features are not {settings.layers} layers of equal size")
     if (features.ndim == 3) != settings.of_sequences:
         raise ValueError("attention pools the frames of clips; this question is about single frames")
-    if settings.class_weight:
-        raise ValueError("this protocol knows no class weights; balance by down-sampling")
+    if settings.class_weight and question.kind != "multiclass":
+        raise ValueError("heads have class weights for multiclass tasks alone; use logistic")
     trainer = _Trainer(features, question, settings)
     points, folds = grid(settings), range(len(question.splits))
     if settings.select == "first_fold" and len(points) > 1:
@@ -166,6 +167,13 @@ class _Trainer:
         shift, scale = _scaling(features, parts.to(features.device), settings)
         self.shift, self.inverse = shift.to(torch.float32), (1 / scale).to(torch.float32)
         self.multilabel = question.kind == "multilabel"
+        # Of each fold's training rows in the loss; None: alike.
+        self.say: torch.Tensor | None = None
+        if settings.class_weight:
+            self.say = torch.zeros(len(parts), len(features), device=features.device)
+            for fold, split in enumerate(question.splits):
+                weights = class_weights(np.asarray(question.labels)[split.train], question.n_classes)
+                self.say[fold, split.train] = torch.from_numpy(weights).to(self.say)
         kind = np.float32 if self.multilabel else np.int64
         self.truth = torch.from_numpy(np.asarray(question.labels, dtype=kind)).to(features.device)
 
@@ -257,7 +265,12 @@ class _Trainer:
         if self.settings.scaling != "none":
             like = (len(members), *[1] * (x.ndim - 2), -1)
             x.sub_(self.shift[folds].view(like)).mul_(self.inverse[folds].view(like))
-        net.train_step(x, mass, DeltaOf(self.truth[index], mass), self._masks(members, width, net.shape, device))
+        share = mass
+        if self.say is not None:
+            # The weighted mean over the batch, as torch's cross entropy has it.
+            share = self.say[folds[:, None], index][..., None] * (mass > 0)
+            share = share / share.sum(1, keepdim=True)
+        net.train_step(x, mass, DeltaOf(self.truth[index], share), self._masks(members, width, net.shape, device))
 
     def _masks(self, members: list[Member], width: int, shape: Shape, device: torch.device) -> list[torch.Tensor]:
         """Draw dropout masks (M, B, H) of each hidden layer, each member from its own generator."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from benchmark.config.schema_probe import PROTOCOLS, HeadSettings, protocol_settings
+from benchmark.metrics.folds import make_splits
 from benchmark.probes.data import FrameTable
 from benchmark.probes.head import grid
 from benchmark.probes.headnet import DeltaOf, Shape, StackedHead
@@ -238,6 +239,35 @@ def test_attention_finds_the_frames_that_tell(made):
     assert score > 0.9 > plain + 0.2
     few = settings.model_copy(update={"attended": 3})
     assert np.mean(run_probe(table, data.labels, data.splits, "attention", few).scores["file"]["accuracy"]) < 0.7
+
+
+def test_class_weights_agree_with_torch(made):
+    data = made(clips=150, gap=0.5, classes=2)
+    kept = np.flatnonzero((data.labels == 0) | (np.arange(150) % 5 == 1))
+    x, labels = data.vectors[kept, :2], data.labels[kept]
+    splits = make_splits([f"{i:03}" for i in kept], labels, None, "stratified", k=3)[:1]
+    made_by = {"hidden_layers": [0], "dropout": 0.0, "init": ["default"], "lr": [5e-2], "batch": 1000, "shuffle": False}
+    settings = HeadSettings(**made_by, epochs=300, keep="last", class_weight=True)
+    answers = run_probe(FrameTable(None, vectors=x), labels, splits, "head", settings).predictions.posterior
+    train, test = splits[0].train, splits[0].test
+    net = torch.nn.Linear(2, 2)
+    for parameter in net.parameters():
+        torch.nn.init.zeros_(parameter)
+    weights = torch.from_numpy(len(train) / (2 * np.bincount(labels[train]))).float()
+    loss, optimiser = torch.nn.CrossEntropyLoss(weights), torch.optim.LBFGS(net.parameters(), max_iter=200)
+
+    def closure():
+        optimiser.zero_grad()
+        value = loss(net(torch.from_numpy(x[train])), torch.from_numpy(labels[train]))
+        value.backward()
+        return value
+
+    optimiser.step(closure)
+    expected = torch.softmax(net(torch.from_numpy(x[test])), 1).detach().numpy()
+    np.testing.assert_allclose(answers, expected, atol=1e-3)
+    plain = settings.model_copy(update={"class_weight": False})
+    unweighted = run_probe(FrameTable(None, vectors=x), labels, splits, "head", plain).predictions.posterior
+    assert np.abs(unweighted - expected).max() > 0.1
 
 
 def test_attention_answers_for_clips_alone(made):

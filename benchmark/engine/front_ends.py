@@ -25,7 +25,7 @@ from benchmark.datasets.places import root_folder
 from benchmark.engine.front_end_job import FrontEndJob, front_end_job
 from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.pool import run_jobs
-from benchmark.engine.separation_plan import SeparationPlan, plan_separations
+from benchmark.engine.separation_plan import SeparationPlan, plan_separations, plan_untrained
 from benchmark.errors import UserError
 from benchmark.report.atomic import write_text
 from benchmark.separation.stems import Track
@@ -146,14 +146,14 @@ def separator_of(project: Project, task: TaskConfig) -> SeparationPlan:
     if source.order != "fixed":
         raise UserError(f"{where}: {source.name} has no order of its sources, so that none can be chosen")
     config = shrunk_separator(project, chosen.separator)
+    if (heard := project.catalogue.dataset_of(task).name) in config.seen:
+        raise UserError(f"{where}: the weights of {config.name} were trained on {heard}; take another separator")
+    if (untrained := plan_untrained(project, source, config)) is not None:
+        return untrained
     plans, failures, notes = plan_separations(replace(project, tasks=[source], separators=[config]))
     if not plans:
         why = "; ".join([failure.reason for failure in failures] + notes) or f"its `tasks` leave {source.name} out"
         raise UserError(f"{where}: {chosen.separator} on {source.name}: {why}")
-    if project.catalogue.dataset_of(task).name in config.seen:
-        raise UserError(
-            f"{where}: the weights of {config.name} were trained on {project.catalogue.dataset_of(task).name}"
-        )
     return plans[0]
 
 

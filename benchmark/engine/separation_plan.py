@@ -6,6 +6,8 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from benchmark.config.keys import code_version, content_key
 from benchmark.config.schema_separator import SeparatorConfig
 from benchmark.config.schema_task import TaskConfig
@@ -118,6 +120,25 @@ def plan_separations(project: Project) -> tuple[list[SeparationPlan], list[Failu
                 SeparationPlan(task, config, items, tracks, splits, weights, ingredients, strategy, learned, taught)
             )
     return plans, sorted(set(failures)), sorted(set(notes))
+
+
+def plan_untrained(project: Project, task: TaskConfig, config: SeparatorConfig) -> SeparationPlan | None:
+    """A separator that learns nothing here, on the sources of a task whose data need not be here; None where it learns.
+
+    Raises:
+        UserError: its weights cannot be had.
+    """
+    if config.family != "oracle" and not config.weights:
+        return None
+    weights = _weights(project, config)
+    ingredients = {
+        "sources": content_key(task.sources),
+        "embedding": content_key(config.model_dump(mode="json", exclude=_COSMETIC)),
+        "weights": content_key({name: sha256_file(path) for name, path in sorted(weights.items())}),
+    }
+    nothing = TaskItems([], np.zeros(0, np.int64), [], [], [])
+    strategy = "published" if config.weights else "oracle"
+    return SeparationPlan(task, config, nothing, (), [], weights, ingredients, strategy)
 
 
 def _plan_task(project: Project, task: TaskConfig) -> tuple[TaskItems, tuple[Track, ...], list[Split], dict[str, str]]:

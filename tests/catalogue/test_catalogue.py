@@ -9,6 +9,7 @@ import pytest
 from benchmark.config.schema_task import TaskConfig
 from benchmark.datasets.read import read_dataset
 from benchmark.engine.extract import extract
+from benchmark.engine.front_ends import make_front_ends
 from benchmark.engine.items import TaskItems
 from benchmark.engine.probe import probe
 from benchmark.engine.separate import separate
@@ -105,7 +106,8 @@ def test_every_task_is_probed_or_separated(staged, name):
     tasks = tasks_of(name)
     stage.project.tasks[:] = [_light(task) for task in tasks]
     stage.project.separators[:] = [_FLOOR] if any(task.kind == "separation" for task in tasks) else []
-    for outcome in (extract(stage.project), probe(stage.project), separate(stage.project)):
+    for run in (make_front_ends, extract, probe, separate):
+        outcome = run(stage.project)
         assert not outcome.failures, outcome.failures
     records = [read_record(path) for path in (stage.project.root / "results/runs").rglob("*.json")]
     assert sorted(record.task for record in records) == sorted(task.name for task in tasks)

@@ -257,7 +257,8 @@ class Project:
 
 def shrunk_separator(project: Project, name: str) -> SeparatorConfig:
     """A separator of the catalogue as the profile sets it."""
-    return _shrunk(project.catalogue.separators[name], project.root, project.params.active.shrink)
+    params = project.params.active
+    return override(_shrunk(project.catalogue.separators[name], project.root, params.shrink), params.overrides)
 
 
 def _shrunk(config: SeparatorConfig, root: Path, shrink: bool) -> SeparatorConfig:

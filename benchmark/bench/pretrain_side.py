@@ -100,11 +100,25 @@ def made_task(network: str, clips: int) -> tuple[Tensor, np.ndarray, Trainable]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         first = Prepared(model.build(bands, _CLASSES), Standardizer.fit(inputs.flatten(0, 1)), model.channels_first)
+        _settle(first, inputs)
 
     def fresh(classes: int, training: Tensor) -> Freezable:
         return Prepared(model.build(bands, classes), Standardizer.fit(training.flatten(0, 1)), model.channels_first)
 
     return inputs, labels, Trainable(1, first.dim, lambda *_: inputs, lambda: copy.deepcopy(first), fresh)
+
+
+def _settle(net: nn.Module, inputs: Tensor) -> None:
+    """Give batch normalisations the statistics of the inputs, as a pretrained network has them."""
+    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        net.train()(inputs[:128])
+    net.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def _frozen(
@@ -158,7 +172,14 @@ def _network(trainable: Trainable, training: Tensor, share: Share) -> nn.Module:
         return trainable.fresh(_CLASSES, training)
     pretrained = trainable.pretrained()
     pretrained.freeze(_POINTS[share.strategy])
-    return Transferred(pretrained, trainable.dim, share.settings.hidden, _CLASSES, behind_stem=False)
+    net = Transferred(pretrained, trainable.dim, share.settings.hidden, _CLASSES, behind_stem=False)
+    if share.strategy == "frozen":
+        # The probe standardises vectors too.
+        with torch.no_grad():
+            vectors = torch.cat([pretrained.eval().embed(part) for part in training.split(256)])
+        std, mean = torch.std_mean(vectors, dim=0, correction=0)
+        net.head.insert(0, Standardizer(mean, torch.where(std > 0, std, 1.0)))
+    return net
 
 
 def _accuracy(posterior: np.ndarray, labels: np.ndarray) -> float:

@@ -25,7 +25,7 @@ def draw_figure4(runs: KehlingRuns) -> Figure | None:
             found = [cell for cell in cells if cell is not None and cell.mean is not None]
             bars.append(found if getattr(runs.model(net), features) else None)
         groups.append((runs.model(net).title, bars))
-    return _bars(groups, ("MelSpec", "MFCC"), f"Speech or music: mean over {_sets(groups)}")
+    return _bars(groups, ("MelSpec", "MFCC"), "Speech or music: mean over the source sets")
 
 
 def draw_figure5(runs: KehlingRuns) -> Figure | None:
@@ -41,7 +41,7 @@ def draw_figure5(runs: KehlingRuns) -> Figure | None:
                 two.append(pair[0])
                 three.append(pair[1])
         groups.append((runs.model(net).title, [two, three]))
-    return _bars(groups, ("two classes", "three classes, with noise"), f"Two classes against three: {_sets(groups)}")
+    return _bars(groups, ("two classes", "three classes, with noise"), "Two classes against three")
 
 
 def _sets(groups: _Groups) -> str:
@@ -84,6 +84,7 @@ def _bars(groups: _Groups, names: Sequence[str], title: str) -> Figure | None:
             labelled = True
     axes.set_xticks(range(len(groups)), [name for name, _ in groups])
     axes.set_ylabel("accuracy (%)")
+    axes.set_xlabel(_sets(groups), fontsize=8, color="#666666")
     axes.set_ylim(0, 105)
     axes.set_xlim(-0.5, len(groups) - 0.5)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)

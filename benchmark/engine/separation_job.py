@@ -86,7 +86,9 @@ def separation_job(job: SeparationJob) -> None:
             if separator is None:
                 kind = config.args.get("kind", "mixture")
                 options = {key: value for key, value in config.args.items() if key != "kind"}
-                estimates = separate_oracle(tensors, torch.from_numpy(stems), kind, make_stft(config), **options)
+                # What is no wanted source is part of the mixture, too: masks share it out among all.
+                parts = torch.from_numpy(reader.parts(track))
+                estimates = separate_oracle(tensors, parts, kind, make_stft(config), **options)[: len(stems)]
             else:
                 chunk, overlap = (round(s * config.sample_rate) for s in (config.chunk_s, config.overlap_s))
                 estimates = separate_in_chunks(

@@ -161,3 +161,15 @@ def test_training_on_another_task_hears_nobody_of_the_test_part(root):
     assert (outcome.computed, outcome.failures) == (1, [])
     write_yaml(root / "separators" / "taught.yaml", {**lesson, "train_on": "nothing"})
     assert "no selected separation task" in separate(Project.read(root, (), (), ["taught"])).failures[0].reason
+
+
+def test_ceilings_know_the_rest_of_a_mixture_of_which_one_source_is_wanted(root):
+    write_yaml(root / "tasks" / "pairs.yaml", {**TASK, "sources": ["low"], "metrics": ["si_sdr_improvement"]})
+    (root / "separators" / "small.yaml").unlink()
+    for kind in ("irm", "mwf", "mixture"):
+        write_yaml(root / "separators" / f"{kind}.yaml", {**ORACLE, "name": kind, "args": {"kind": kind}})
+    assert separate(Project.read(root, [], [], ["irm", "mwf", "mixture"])).failures == []
+    means = {name: record["scores"]["track"]["si_sdr_improvement"]["mean"] for name, record in records(root).items()}
+    assert means["irm"] > 15
+    assert means["mwf"] > 15
+    assert means["mixture"] == pytest.approx(0, abs=1e-6)

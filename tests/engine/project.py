@@ -26,7 +26,7 @@ def make_sounds(folder: Path, classes: int = 3, clips: int = 10, seconds: float 
 
 def make_project(root: Path, tasks: int = 2, embeddings: int = 2) -> Path:
     """A project with its own tasks and embeddings, and the pipeline of the repository."""
-    for name in ("tasks", "embeddings", "datasets"):
+    for name in ("tasks", "embeddings", "datasets", "separators"):
         (root / name).mkdir(parents=True, exist_ok=True)
     for i in range(tasks):
         make_sounds(root / "sounds" / f"set{i}", seed=i)

@@ -1,5 +1,7 @@
 import os
 
+import hypothesis
+
 # One thread a process: the suite runs in parallel, and results must not depend on the number of cores.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -22,3 +24,8 @@ def _conversions_aside(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conversion, "home", lambda: home)
         yield
+
+
+# How long an example takes is the machine's business.
+hypothesis.settings.register_profile("leveret", deadline=None)
+hypothesis.settings.load_profile("leveret")

@@ -258,7 +258,8 @@ class Project:
 def shrunk_separator(project: Project, name: str) -> SeparatorConfig:
     """A separator of the catalogue as the profile sets it."""
     params = project.params.active
-    return override(_shrunk(project.catalogue.separators[name], project.root, params.shrink), params.overrides)
+    shrunk = _shrunk(project.catalogue.separators[name], project.root, params.shrink)
+    return override(shrunk, params.overrides, project.root)
 
 
 def _shrunk(config: SeparatorConfig, root: Path, shrink: bool) -> SeparatorConfig:

@@ -91,7 +91,7 @@ def test_killed_ten_times_gives_the_same_leaderboard(undisturbed, tmp_path):
     for _ in range(KILLS):
         process = start(root, "dvc", "repro")
         try:
-            process.communicate(timeout=moments.uniform(0.05, 0.45) * seconds)
+            process.communicate(timeout=moments.uniform(0.02, 0.15) * seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()

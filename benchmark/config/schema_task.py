@@ -27,7 +27,7 @@ class FoldsConfig(Schema):
 
 
 class ReferenceConfig(Schema):
-    """A number from the literature to be shown beside ours."""
+    """A number from the literature to be shown beside ours. Without `value`, `paper` says why there is none: `none: ...`."""
 
     paper: str
     metric: str

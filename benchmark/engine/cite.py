@@ -40,7 +40,7 @@ def cite(root: Path, names: Sequence[str]) -> str:
             task = catalogue.tasks[name]
             config = catalogue.dataset_of(task)
             _add(entries, config.name, config.bibtex, config.citation, config.homepage)
-            if task.reference is not None:
+            if task.reference is not None and task.reference.value is not None:
                 _add(entries, f"{name}-reference", None, [task.reference.paper], None)
         for name in datasets:
             config = catalogue.datasets[name]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from benchmark.config.catalogue import Catalogue
 from benchmark.config.schema_dataset import DatasetConfig
+from benchmark.config.schema_task import TaskConfig
 
 _HEAD = """# Datasets
 
@@ -15,6 +16,9 @@ This page is made by `leveret list datasets --markdown`; a test sees that it is 
 out. *verified* says no where the layout, the counts or the addresses in the description are partly guesses, or may be out of
 date: what differs is then a warning of `leveret check --data` instead of an error. What was fetched without a known checksum
 is noted in `ledger.json` of the data folder. Sizes are those of the download, as far as they are known."""
+
+_REFERENCES = """One number a task, as its paper prints it; the task's YAML has more, and its page in the report shows all of them
+beside ours. Where there is none, the last column says why."""
 
 _COLUMNS = ("name", "what", "access", "size", "hours", "licence", "verified", "tasks")
 
@@ -44,6 +48,7 @@ def dataset_page(root: Path) -> str:
     tasks: dict[str, list[str]] = {}
     for task in catalogue.tasks.values():
         tasks.setdefault(catalogue.dataset_of(task).name, []).append(task.name)
+    asked = [task for task in catalogue.tasks.values() if catalogue.dataset_of(task).rendered is None]
     real = [config for config in catalogue.datasets.values() if config.rendered is None]
     rendered = [config for config in catalogue.datasets.values() if config.rendered is not None]
     by_hand = [
@@ -62,6 +67,9 @@ def dataset_page(root: Path) -> str:
         *by_hand,
         "## What to know",
         *notes,
+        f"## Numbers of the literature ({sum(_number(task) != '' for task in asked)} of {len(asked)} tasks)",
+        _REFERENCES,
+        _references(asked),
         f"## Made here ({len(rendered)})",
         "Rendered from scores, a soundfont, a speech synthesiser and physical models by `leveret download`, the same bytes each time.",
         _table(rendered, tasks),
@@ -87,6 +95,27 @@ def _table(configs: Iterable[DatasetConfig], tasks: dict[str, list[str]]) -> str
         ]
         lines.append("| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
+
+
+def _references(tasks: Iterable[TaskConfig]) -> str:
+    lines = ["| task | number | metric | whose |", "|---|---|---|---|"]
+    for task in tasks:
+        found = task.reference
+        whose = f"{found.system}: {found.paper}" if found and found.system else found.paper if found else ""
+        cells = [task.name, _number(task), found.metric if found else "", whose]
+        lines.append("| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def _number(task: TaskConfig) -> str:
+    found = task.reference
+    if found is None or found.value is None:
+        return ""
+    return (
+        f"{found.value:g}"
+        + ("" if found.std is None else f" ± {found.std:g}")
+        + ("" if found.verified else " (unverified)")
+    )
 
 
 def _plain(text: str | None) -> str:

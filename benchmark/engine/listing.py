@@ -50,10 +50,12 @@ def _tasks(catalogue: Catalogue, profile: str) -> list[dict[str, Any]]:
 
 
 def _reference(task: TaskConfig) -> str:
-    """The number of the literature that stands beside ours."""
+    """The number of the literature that stands beside ours, or why there is none."""
     found = task.reference
-    if found is None or found.value is None:
+    if found is None:
         return ""
+    if found.value is None:
+        return found.paper
     return f"{found.value:g} ({found.system or found.paper}{'' if found.verified else ', unverified'})"
 
 

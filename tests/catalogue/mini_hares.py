@@ -266,3 +266,24 @@ def magnatagatune() -> Miniature:
     return Miniature(
         {**{f"mp3.zip.{i + 1:03d}": piece for i, piece in enumerate(pieces)}, "annotations_final.csv": lines}, expect
     )
+
+
+@miniature("speech-commands-v0.01")
+def speech_commands_first() -> Miniature:
+    """Thirty words, lists beside them, noise that is no word."""
+    words = [
+        "bed", "bird", "cat", "dog", "down", "eight", "five", "four", "go", "happy", "house", "left", "marvin", "nine", "no",
+        "off", "on", "one", "right", "seven", "sheila", "six", "stop", "three", "tree", "two", "up", "wow", "yes", "zero",
+    ]  # fmt: skip
+    files, lists = {}, {"validation": [], "testing": []}
+    for word in words:
+        for i in range(3):
+            name = f"{word}/{0xB0000 + i:08x}_nohash_0.wav"
+            files[name] = sound(word, i)
+            if i:
+                lists["validation" if i == 1 else "testing"].append([name])
+    files |= {f"{name}_list.txt": table(rows) for name, rows in lists.items()}
+    files["_background_noise_/pink_noise.wav"] = sound("noise", 0, seconds=1.2)
+    archive = tar_of({f"./{name}": content for name, content in files.items()})
+    expect = {"clips": 90, "classes": 30, "splits": {"train": 30, "valid": 30, "test": 30}}
+    return Miniature({"speech_commands_v0.01.tar.gz": archive}, expect)

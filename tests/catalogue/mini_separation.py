@@ -206,3 +206,15 @@ def voicebank_demand() -> Miniature:
             files = {f"{kind}_{folder}_wav/{s}_{i:03d}.wav": sound(s, (i, kind)) for s in speakers for i in range(1, 4)}
             archives[f"{kind}_{folder}_wav.zip"] = zip_of(files)
     return Miniature(archives, {"clips": 21, "splits": {"train": 9, "valid": 6, "test": 6}, "groups": 7})
+
+
+@miniature("wham")
+def wham() -> Miniature:
+    """What wham_scripts leave: noise, clean mixtures and single speakers besides; full lengths are not asked for."""
+    files = {}
+    for part in ("tr", "cv", "tt"):
+        for i in range(4):
+            name = f"{part}{i}a_0.5_{part}{i}b_-0.5.wav"
+            for kind in ("mix_both", "mix_clean", "mix_single", "s1", "s2", "noise"):
+                files[f"min/{part}/{kind}/{name}"] = sound(name, (part, kind))
+    return Miniature({"wav8k": files}, {"clips": 12, "splits": {"train": 4, "valid": 4, "test": 4}})

@@ -1,6 +1,6 @@
 """Datasets of singers and speakers."""
 
-from tests.catalogue.miniature import Miniature, miniature, sound, tar_of
+from tests.catalogue.miniature import Miniature, miniature, sound, table, tar_of, zip_of
 
 
 @miniature("artist20")
@@ -40,3 +40,33 @@ def crema_d() -> Miniature:
         for i in range(2)
     }
     return Miniature({"AudioWAV": files}, {"clips": 72, "groups": 6, "classes": dict.fromkeys(emotions, 12)})
+
+
+@miniature("vocadito")
+def vocadito() -> Miniature:
+    """Singers as uneven as the real ones; two languages in one excerpt."""
+    singers = [
+        "S1",
+        "S2",
+        "S1",
+        "S6",
+        "S6",
+        "S9",
+        "S9",
+        "S12",
+        "S12",
+        "S21",
+        "S21",
+        "S23",
+        "S23",
+        "S28",
+        "S28",
+        "S29",
+        "S29",
+    ]
+    singers += [f"S{i}" for i in (3, 4, 5, 7, 8)]
+    rows = [(i, singer, 45 + i % 20, ("English", "French+English")[i % 2]) for i, singer in enumerate(singers, 1)]
+    files = {f"Audio/vocadito_{i}.wav": sound(pitch, (i, singer), rate=44_100) for i, singer, pitch, _ in rows}
+    files |= {f"Annotations/F0/vocadito_{i}_f0.csv": b"0.0,0.0\n" for i, *_ in rows}
+    files["vocadito_metadata.csv"] = table(rows, ["track_id", "singer_id", "average_pitch", "language"])
+    return Miniature({"vocadito.zip": zip_of(files)}, {"clips": 22, "classes": 14, "groups": 14})

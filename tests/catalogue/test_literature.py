@@ -1,5 +1,7 @@
 """The catalogue against the papers: which tasks there are, how they are scored, how much data there are."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,13 @@ def test_numbers_are_in_the_terms_of_their_papers_metrics():
             numbers = [value for value in (reference.value, *reference.values.values()) if value is not None]
             # Per cent, as the tables print them; 0.9 would stand for less than one in a hundred.
             assert all(1 < value <= 100 for value in numbers), task.name
+
+
+def test_speakers_of_a_mixture_are_scored_in_any_order_and_instruments_in_theirs():
+    for task in catalogue().tasks.values():
+        if task.kind == "separation":
+            alike = all(re.fullmatch(r"(s|speaker)\d", source) for source in task.sources)
+            assert (task.order == "any") == alike, task.name
 
 
 def test_every_dataset_says_its_licence_and_can_be_cited():

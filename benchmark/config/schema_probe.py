@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StrictBool
 from benchmark.config.base import Schema
 
 Scaling = Literal["standard", "kehling", "minmax", "none"]
+BackEndName = Literal["none", "centre", "pca", "lda", "plda"]
 Dtype = Literal["float32", "float64"]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -210,17 +211,16 @@ class HeadSettings(ProbeSettings):
 
 
 class CosineSettings(ProbeSettings):
-    """No classifier: clip vectors are compared by the cosine of their angle (verification, retrieval).
+    """No classifier: clip vectors are compared (verification, retrieval).
 
     Attributes:
-        whitening: What the training part teaches about vectors before they are compared; the best on the validation
+        back_end: What the training part teaches about vectors before they are compared; the best on the validation
             part is taken. `none`; `centre`: its mean is subtracted; `pca`: its directions have unit variance; `lda`: its
-            variance within classes is one in every direction, and those that tell classes apart are kept.
+            variance within classes is one in every direction, and those that tell classes apart are kept; then the cosine
+            of their angle. `plda`: what `lda` gives, compared by the likelihood ratio of two-covariance PLDA.
     """
 
-    whitening: list[Literal["none", "centre", "pca", "lda"]] = Field(
-        default_factory=lambda: ["none", "centre", "pca", "lda"], min_length=1
-    )
+    back_end: list[BackEndName] = Field(default_factory=lambda: ["none", "centre", "pca", "lda", "plda"], min_length=1)
     scaling: Scaling = "none"
 
 

@@ -83,5 +83,5 @@ def _pending(plan: RunPlan) -> Pending:
     task = plan.task
     return Pending(
         task.name, task.domain, plan.embedding.config.name, plan.strategy, plan.probe, tuple(task.levels),
-        task.metrics[0], plan.ingredients,
+        task.metrics[0], plan.ingredients, task.front_end.text if task.front_end else None,
     )  # fmt: skip

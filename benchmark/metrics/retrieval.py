@@ -30,16 +30,17 @@ def map_at_k(labels: np.ndarray, lists: np.ndarray, k: int) -> float:
     return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
 
 
-def ranked(vectors: np.ndarray, k: int) -> np.ndarray:
+def ranked(vectors: np.ndarray, listed: np.ndarray | None = None, *, k: int) -> np.ndarray:
     """The `k` nearest others of each of n vectors of length one, by their product: (n, min(k, n - 1)) int64.
 
-    Of equally near ones the first comes first.
+    Of equally near ones the first comes first. `listed` (n, F) are the same clips as they are listed, where that is not
+    how they ask.
     """
-    n = len(vectors)
+    n, listed = len(vectors), vectors if listed is None else listed
     lists = np.empty((n, min(k, n - 1)), dtype=np.int64)
     for start in range(0, n, _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, n))
-        similarity = vectors[rows] @ vectors.T
+        similarity = vectors[rows] @ listed.T
         similarity[np.arange(len(rows)), rows] = -np.inf
         lists[rows] = np.argsort(-similarity, axis=1, kind="stable")[:, : lists.shape[1]]
     return lists

@@ -1,4 +1,4 @@
-"""Vectors compared by the cosine of their angle: pairs of clips (verification), or lists of the nearest (retrieval)."""
+"""Vectors compared as they are: pairs of clips (verification), or lists of the nearest (retrieval)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,9 @@ import numpy as np
 from benchmark.config.schema_probe import CosineSettings
 from benchmark.metrics.folds import Split
 from benchmark.metrics.registry import LISTS, PAIRS, score_lists
-from benchmark.metrics.retrieval import ranked
+from benchmark.probes.back_ends import BackEnd, fit_back_ends
 from benchmark.probes.control import shuffle
 from benchmark.probes.run import FoldReport, ProbeResult
-from benchmark.probes.whitening import fit_whitening
 
 # Of more pairs so many are drawn: 11 million of VoxCeleb1's test part would say no more.
 _MOST_PAIRS = 2_000_000
@@ -26,7 +25,7 @@ class Compared:
         clip: (m,) int64, the first clip of each pair, or the clip that asks.
         other: (m,) the second clip of each pair, or (m, k) the nearest others.
         same: (m,) bool, of pairs; None for lists.
-        score: (m,) float32 cosine, of pairs; None for lists.
+        score: (m,) float32, of pairs: a cosine, or a log likelihood ratio; None for lists.
     """
 
     clip: np.ndarray
@@ -47,7 +46,7 @@ def run_comparison(
     shuffle_labels: bool = False,
     segments: int = 1,
 ) -> tuple[ProbeResult, list[Compared]]:
-    """Compare the clips of each test part; what vectors are whitened by is chosen on the validation part.
+    """Compare the clips of each test part; the back-end is chosen on the validation part.
 
     Args:
         vectors: (n, F) clip vectors.
@@ -70,20 +69,21 @@ def run_comparison(
     reports, found = [], []
     for fold, split in enumerate(splits):
         tried = [
-            (_score(metrics[0], labels, compared), -place, how, transform)
-            for place, how in enumerate(settings.whitening)
-            for transform in [fit_whitening(vectors[split.train], labels[split.train], how)]
-            for compared in [_compare(metrics[0], transform, vectors, labels, split.valid, None, seed, segments)]
+            (_score(metrics[0], labels, compared), -place, how, back_end)
+            for place, (how, back_end) in enumerate(
+                fit_back_ends(vectors[split.train], labels[split.train], settings.back_end)
+            )
+            for compared in [_compare(metrics[0], back_end, vectors, labels, split.valid, None, seed, segments)]
         ]
         # Lower is better of pairs, higher of lists; of equals the first.
         sign = -1.0 if metrics[0] in PAIRS else 1.0
-        value, _, how, transform = max(tried, key=lambda t: (sign * t[0] if np.isfinite(t[0]) else -np.inf, t[1]))
-        compared = _compare(metrics[0], transform, vectors, labels, split.test, trials, seed, segments)
+        value, _, how, back_end = max(tried, key=lambda t: (sign * t[0] if np.isfinite(t[0]) else -np.inf, t[1]))
+        compared = _compare(metrics[0], back_end, vectors, labels, split.test, trials, seed, segments)
         if not len(compared.clip):
             raise ValueError(f"fold {fold}: no trial has both clips in the test part")
         for name in metrics:
             scores[name].append(_score(name, labels, compared))
-        chosen = {"whitening": how, "valid": value if np.isfinite(value) else None}
+        chosen = {"back_end": how, "valid": value if np.isfinite(value) else None}
         reports.append(FoldReport(len(split.train), len(split.valid), len(split.test), chosen))
         found.append(compared)
     return ProbeResult({"file": scores}, {}, reports, None), found
@@ -91,7 +91,7 @@ def run_comparison(
 
 def _compare(
     metric: str,
-    transform,
+    back_end: BackEnd,
     vectors: np.ndarray,
     labels: np.ndarray,
     part: np.ndarray,
@@ -99,11 +99,11 @@ def _compare(
     seed: int,
     segments: int,
 ) -> Compared:
-    mapped = transform(vectors[part])
+    clips = back_end.represent(vectors[part])
     if metric in LISTS:
-        return Compared(part, part[ranked(mapped, _LISTED)])
+        return Compared(part, part[back_end.lists(clips, _LISTED)])
     if segments > 1:
-        return _with_representatives(mapped, labels, part, segments, seed)
+        return _with_representatives(back_end, clips, labels, part, segments, seed)
     if trials is None:
         first, second = _pairs(len(part), seed)
     else:
@@ -112,37 +112,30 @@ def _compare(
         first, second = place[trials[:, 1]], place[trials[:, 2]]
         here = (first >= 0) & (second >= 0)
         first, second = first[here], second[here]
-    score = np.concatenate(
-        [np.zeros(0)]
-        + [
-            np.einsum("ij,ij->i", mapped[first[rows : rows + _ROWS]], mapped[second[rows : rows + _ROWS]])
-            for rows in range(0, len(first), _ROWS)
-        ]
-    ).astype(np.float32)
+    score = back_end.pairs(clips, first, second)
     return Compared(part[first], part[second], labels[part[first]] == labels[part[second]], score)
 
 
 def _with_representatives(
-    mapped: np.ndarray, labels: np.ndarray, part: np.ndarray, segments: int, seed: int
+    back_end: BackEnd, clips: np.ndarray, labels: np.ndarray, part: np.ndarray, segments: int, seed: int
 ) -> Compared:
     """Every clip with every identity; `other` is the first of the clips whose mean stands for it."""
     rng = np.random.default_rng([seed, 5, len(part)])
     own = labels[part]
     members = [np.flatnonzero(own == identity) for identity in np.unique(own)]
-    found = []
+    found, scores = [], []
     for clip in range(len(part)):
-        for identity in members:
-            others = rng.permutation(identity[identity != clip])[:segments]
-            if len(others):
-                mean = mapped[others].mean(axis=0)
-                length = np.linalg.norm(mean)
-                found.append((clip, others[0], mapped[clip] @ mean / (length if length > 0 else 1.0)))
-    first, second = (np.array([row[i] for row in found], np.int64) for i in range(2))
-    score = np.array([row[2] for row in found], np.float32)
+        tried = [rng.permutation(identity[identity != clip])[:segments] for identity in members]
+        stands = [others for others in tried if len(others)]
+        if not stands:
+            continue
+        found += [(clip, others[0]) for others in stands]
+        means = np.stack([clips[others].mean(axis=0) for others in stands])
+        asked = np.broadcast_to(clips[clip], means.shape)
+        scores.append(back_end.against(asked, means, np.array([len(others) for others in stands])))
+    first, second = np.array(found, np.int64).reshape(-1, 2).T
+    score = np.concatenate([np.zeros(0), *scores]).astype(np.float32)
     return Compared(part[first], part[second], own[first] == own[second], score)
-
-
-_ROWS = 8192
 
 
 def _pairs(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -57,22 +57,22 @@ def task_blocks(records: Sequence[RunRecord]) -> list[Block]:
     return [_block([record for record in records if level in record.scores], level) for level in levels]
 
 
-def all_blocks(records: Iterable[RunRecord]) -> dict[str, list[Block]]:
-    """Task -> its blocks; tasks by domain, then name."""
+def by_task(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Task -> its records; tasks by domain, then name."""
     of_task: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: (order(record.domain, DOMAINS), record.identity)):
         of_task.setdefault(record.task, []).append(record)
-    return {task: task_blocks(found) for task, found in of_task.items()}
+    return of_task
 
 
-def overview_block(records: Iterable[RunRecord], separation: bool = False) -> Block:
-    """Tasks in rows, embeddings (or separators) in columns; below, means by domain and overall, and the mean rank."""
+def overview_block(records: Iterable[RunRecord]) -> Block:
+    """Tasks in rows, embeddings in columns; below, means by domain and overall, and the mean rank."""
     records = list(records)
-    grid = Grid(records, separation)
+    grid = Grid(records)
     rows = []
     for task in grid.tasks:
         cells = [grid.cell(task.name, embedding) for embedding in grid.embeddings]
-        marks = _marks(
+        marks = mark_best(
             [(cell.score.mean, cell.score.std) if cell else (None, None) for cell in cells], scale_of(task.metric)
         )
         entries = [Entry(cell.text if cell else "–", mark) for cell, mark in zip(cells, marks, strict=True)]
@@ -88,28 +88,8 @@ def overview_block(records: Iterable[RunRecord], separation: bool = False) -> Bl
     ]
     if any(not cell.is_first_choice for cell in grid.cells.values()):
         notes.append("†: a later choice than that of other embeddings on the task.")
-    if separation:
-        notes += _silences(records)
     columns = ["Metric", "Chance", "Majority", "Shuffled", *grid.embeddings]
     return Block("All tasks", "Task", columns, rows, below, notes)
-
-
-def _silences(records: Iterable[RunRecord]) -> list[str]:
-    """What is left out of BSS Eval v4, a sentence a task."""
-    windows: dict[str, tuple[int, int]] = {}
-    for record in records:
-        silent, all_of_it = windows.get(record.title, (0, 0))
-        found = record.tracks or []
-        windows[record.title] = (
-            silent + sum(track.silent_windows for track in found),
-            all_of_it + sum(track.windows for track in found),
-        )
-    return [
-        f"{title}: {silent} of {count} windows (all separators together) have no BSS Eval v4 score, since a source or an "
-        "estimate is silent."
-        for title, (silent, count) in sorted(windows.items())
-        if count
-    ]
 
 
 def front_end_blocks(records: Iterable[RunRecord]) -> list[Block]:
@@ -139,7 +119,7 @@ def _front_end_block(records: list[RunRecord]) -> Block:
     columns = []
     for end in ends:
         found = [scores.get((*run, end)) for run in runs]
-        columns.append((found, _marks([(s.mean, s.std) if s else (None, None) for s in found], scale)))
+        columns.append((found, mark_best([(s.mean, s.std) if s else (None, None) for s in found], scale)))
     rows = [
         Row(
             f"{record.label}, {strategy_label(record, True)}" if with_probe else record.label,
@@ -164,7 +144,7 @@ def _block(records: list[RunRecord], level: str) -> Block:
     titles = dict(sorted({record.embedding: record.label for record in records}.items()))
     shown = [runs.get((name, column)) for name in titles for column in columns]
     scores = [(run.scores[level][metric] if run else None) for run in shown]
-    marks = _marks([(score.mean, score.std) if score else (None, None) for score in scores], scale)
+    marks = mark_best([(score.mean, score.std) if score else (None, None) for score in scores], scale)
     entries = [
         Entry(scale.cell(score.mean, score.std) if score else "", mark)
         for score, mark in zip(scores, marks, strict=True)
@@ -212,8 +192,8 @@ def _reference(reference: Reference, metric: str, width: int) -> list[Row]:
     return rows
 
 
-def _marks(scores: Sequence[tuple[float | None, float | None]], scale: Scale) -> list[Mark]:
-    """`best` for the best score (and its equals), `near` for those within one standard deviation of it."""
+def mark_best(scores: Sequence[tuple[float | None, float | None]], scale: Scale) -> list[Mark]:
+    """Of means and deviations: `best` for the best score (and its equals), `near` for those within one standard deviation of it."""
     there = [mean for mean, _ in scores if mean is not None]
     if len(there) < 2:
         return [""] * len(scores)

@@ -6,6 +6,7 @@ It holds no time and no machine: two clean runs give the same bytes.
 
 import hashlib
 import re
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,11 @@ from benchmark.report.standings import Standings
 
 IDENTITY = ["task", "embedding", "strategy", "probe", "level"]
 INGREDIENTS = ["audio", "annotation", "task", "embedding", "weights", "extract_code", "probe", "probe_code", "seed"]
-NUMBERS = ["mean", "std", "ci_low", "ci_high", "chance", "majority", "shuffled_mean", "shuffled_std"]
+NUMBERS = ["mean", "std", "std_tracks", "ci_low", "ci_high", "chance", "majority", "shuffled_mean", "shuffled_std"]
 COUNTS = ["folds", "clips", "lost", "tasks"]
 COLUMNS = [
-    "task", "domain", "embedding", "strategy", "probe", "level", "metric", "mean", "std", "ci_low", "ci_high", "folds",
-    "chance", "majority", "shuffled_mean", "shuffled_std", "clips", "lost", "tasks", "scores",
+    "task", "domain", "front_end", "embedding", "strategy", "probe", "level", "metric", "mean", "std", "std_tracks",
+    "ci_low", "ci_high", "folds", "chance", "majority", "shuffled_mean", "shuffled_std", "clips", "lost", "tasks", "scores",
     *(f"key_{name}" for name in INGREDIENTS),
 ]  # fmt: skip
 # The tasks of rows over many tasks; no task can be called so.
@@ -42,14 +43,16 @@ class Pending:
     levels: tuple[str, ...]
     metric: str
     ingredients: Mapping[str, str]
+    front_end: str | None = None
 
 
 def leaderboard(records: Iterable[RunRecord], pending: Iterable[Pending] = ()) -> pd.DataFrame:
     """The primary metric of every run at every level, and of every embedding the averages over tasks, sorted.
 
     Scores are rounded to 4 decimals, missing ones NaN. `ci_low` and `ci_high` are the 95 % interval, `scores` those of
-    the folds. Rows over tasks say over how many in `tasks`, and which score in `metric`: `hares`, `hear`, `mean_rank`
-    or `borda`, see `benchmark.report.standings`. Runs that have no result now have 0 folds and no score.
+    the folds; `std_tracks` is over the test tracks of all folds, where sounds were separated; `front_end` what was heard
+    in place of the clips. Rows over tasks say over how many in `tasks`, and which score in `metric`: `hares`, `hear`,
+    `mean_rank` or `borda`, see `benchmark.report.standings`. Runs that have no result now have 0 folds and no score.
     """
     records = list(records)
     rows = [_row(record, level) for record in records for level in record.scores]
@@ -61,7 +64,7 @@ def leaderboard(records: Iterable[RunRecord], pending: Iterable[Pending] = ()) -
         table[name] = table[name].astype("float64").round(4) + 0.0
     for name in COUNTS:
         table[name] = table[name].astype("Int64")
-    return table.fillna({"scores": ""} | {f"key_{name}": "" for name in INGREDIENTS})
+    return table.fillna({"scores": "", "front_end": ""} | {f"key_{name}": "" for name in INGREDIENTS})
 
 
 def write_leaderboard(records: Iterable[RunRecord], path: Path, pending: Iterable[Pending] = ()) -> bool:
@@ -97,9 +100,11 @@ def _row(record: RunRecord, level: str) -> dict[str, object]:
     score = record.scores[level][record.primary]
     shuffled = (record.shuffled or {}).get(level, {}).get(record.primary)
     low, high = score.interval or (None, None)
+    tracks = record.track_scores()
     return {
         "task": record.task,
         "domain": record.domain,
+        "front_end": record.front_end,
         "embedding": record.embedding,
         "strategy": record.strategy,
         "probe": record.probe,
@@ -107,6 +112,7 @@ def _row(record: RunRecord, level: str) -> dict[str, object]:
         "metric": record.primary,
         "mean": score.mean,
         "std": score.std,
+        "std_tracks": statistics.stdev(tracks) if level == "track" and len(tracks) > 1 else None,
         "ci_low": low,
         "ci_high": high,
         "folds": len(score.folds),
@@ -125,6 +131,7 @@ def _pending(run: Pending, level: str) -> dict[str, object]:
     return {
         "task": run.task,
         "domain": run.domain,
+        "front_end": run.front_end,
         "embedding": run.embedding,
         "strategy": run.strategy,
         "probe": run.probe,

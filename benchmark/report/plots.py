@@ -243,8 +243,7 @@ def _points(run: RunRecord, level: str) -> list[float]:
     """What is drawn beside the mean: every track of a separation (the mean over its sources), every fold of the rest."""
     if run.tracks is None:
         return [value for value in run.scores[level][run.primary].folds if value is not None]
-    of_tracks = [[value for value in track.scores[run.primary] if value is not None] for track in run.tracks]
-    return [sum(values) / len(values) for values in of_tracks if values]
+    return run.track_scores()
 
 
 def _by_best(records: Sequence[RunRecord], level: str) -> list[str]:

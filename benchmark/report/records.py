@@ -168,6 +168,13 @@ class RunRecord(_Strict):
         """The embedding's title, or its name where it has none."""
         return self.embedding_title or self.embedding
 
+    def track_scores(self) -> list[float]:
+        """The primary metric of every separated track, the mean over its sources; empty where nothing was separated."""
+        of_tracks = [
+            [value for value in track.scores[self.primary] if value is not None] for track in self.tracks or []
+        ]
+        return [sum(values) / len(values) for values in of_tracks if values]
+
 
 def record_path(folder: Path, task: str, embedding: str, strategy: str, probe: str) -> Path:
     """Where the record of a run is."""

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.report.atomic import write_text
-from benchmark.report.blocks import Block, Entry, Row, all_blocks, front_end_blocks, overview_block
+from benchmark.report.blocks import Block, Entry, Row, by_task, front_end_blocks, overview_block, task_blocks
 from benchmark.report.grid import Grid
 from benchmark.report.rank_blocks import rank_blocks
 from benchmark.report.records import RunRecord
+from benchmark.report.separator_blocks import separator_blocks
 from benchmark.report.standings import Standings
 
 _TEX = {
@@ -26,15 +27,16 @@ def write_tables(records: Iterable[RunRecord], folder: Path) -> tuple[list[Path]
         The files that belong here, and those that were removed.
     """
     records = list(records)
-    of_task = all_blocks(records)
+    grouped = by_task(records)
+    of_task = {task: task_blocks(found) for task, found in grouped.items()}
     tables = {
         "overview": [overview_block(records)],
         "ranks": rank_blocks(Standings(Grid(records))),
         "all-tasks": [block for blocks in of_task.values() for block in blocks],
         **{f"tasks/{task}": blocks for task, blocks in of_task.items()},
     }
-    if any(record.kind == "separation" for record in records):
-        tables["separators"] = [overview_block(records, separation=True)]
+    if separated := separator_blocks(grouped):
+        tables["separators"] = separated
     if heard := front_end_blocks(records):
         tables["front-ends"] = heard
     written = []

@@ -30,7 +30,7 @@ def compare(vectors, segments):
     splits = [
         Split(np.flatnonzero(LABELS < 3), np.flatnonzero((LABELS == 3) | (LABELS == 4)), np.flatnonzero(LABELS > 4))
     ]
-    return run_comparison(vectors, LABELS, splits, CosineSettings(whitening=["none"]), ("eer",), segments=segments)
+    return run_comparison(vectors, LABELS, splits, CosineSettings(back_end=["none"]), ("eer",), segments=segments)
 
 
 def test_an_identity_that_several_clips_stand_for_is_found_more_often(vectors):

@@ -93,9 +93,9 @@ def test_the_nearest_come_first_whatever_the_blocks(monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(20, 3))
     vectors[7] = vectors[3]
     expected = in_order(vectors @ vectors.T)
-    assert np.array_equal(ranked(vectors, 100), expected)
+    assert np.array_equal(ranked(vectors, k=100), expected)
     monkeypatch.setattr(retrieval, "_BLOCK", 6)
-    assert np.array_equal(ranked(vectors, 4), expected[:, :4])
+    assert np.array_equal(ranked(vectors, k=4), expected[:, :4])
 
 
 @pytest.mark.parametrize("k", [1, 3, 100])

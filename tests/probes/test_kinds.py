@@ -218,13 +218,14 @@ def speakers(n=20, each=12, dim=16, seed=5):
 def test_whitening_is_learnt_from_training_identities():
     vectors, labels, splits = speakers()
     results = {
-        how: run_comparison(vectors, labels, splits, CosineSettings(whitening=[how]), ("eer", "min_dcf_0.05"))[0]
+        how: run_comparison(vectors, labels, splits, CosineSettings(back_end=[how]), ("eer", "min_dcf_0.05"))[0]
         for how in ("none", "centre", "pca", "lda")
     }
     eers = {how: np.mean(result.scores["file"]["eer"]) for how, result in results.items()}
     assert eers["lda"] < eers["none"] - 0.1
-    chosen = run_comparison(vectors, labels, splits, CosineSettings(), ("eer",))[0]
-    assert [fold.chosen["whitening"] for fold in chosen.folds] == ["lda"] * 4
+    cosines = CosineSettings(back_end=["none", "centre", "pca", "lda"])
+    chosen = run_comparison(vectors, labels, splits, cosines, ("eer",))[0]
+    assert [fold.chosen["back_end"] for fold in chosen.folds] == ["lda"] * 4
     assert chosen.scores["file"]["eer"] == results["lda"].scores["file"]["eer"]
     control = run_comparison(vectors, labels, splits, CosineSettings(), ("eer",), shuffle_labels=True)[0]
     assert np.mean(control.scores["file"]["eer"]) == pytest.approx(0.5, abs=0.05)

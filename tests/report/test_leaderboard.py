@@ -122,6 +122,17 @@ def test_rows_over_tasks():
     assert over.loc[("(all)", "x", "hares"), "tasks"] == 2 and over.loc[("(all)", "y", "hares"), "tasks"] == 3
 
 
+def test_what_was_heard_in_place_of_the_clips_is_in_the_row(record, tmp_path):
+    heard = [
+        record(task, front_end=end) for task, end in (("a", None), ("b", "vocals by unet"), ("c", "vocals, clean"))
+    ]
+    waiting = Pending("d", "music", "mfcc", "frozen", "mlp", ("file",), "accuracy", {}, "vocals by unet")
+    write_leaderboard(heard, tmp_path / "leaderboard.csv", [waiting])
+    rows = {row["task"]: row["front_end"] for row in csv.DictReader((tmp_path / "leaderboard.csv").open())}
+    told = {"a": "", "b": "vocals by unet", "c": "vocals, clean", "d": "vocals by unet"}
+    assert rows == {"(all)": "", "(speech)": ""} | told
+
+
 def test_a_run_without_a_result_is_a_row_without_numbers(record, tmp_path):
     keys = {"weights": "f" * 16}
     pending = Pending("speakers", "speech", "mfcc", "frozen", "mlp", ("file", "frame"), "accuracy", keys)

@@ -182,6 +182,20 @@ def test_oracles_are_above_the_mixture(kind):
         assert gain > 10
 
 
+def test_ratio_masks_are_not_always_above_binary_ones():
+    """Of noises, whose bins are hardly ever one source's alone, the plain ratio mask is the worse one; of tones the better."""
+    generator = torch.Generator().manual_seed(0)
+    noises, stft = torch.randn(2, 1, 2 * RATE, generator=generator), Stft(512, 128)
+
+    def gain(stems, kind, alpha=1.0):
+        return improvement(separate_oracle(stems.sum(0), stems, kind, stft, alpha), stems)
+
+    assert gain(noises, "irm") < gain(noises, "ibm_argmax") - 0.5
+    assert gain(two_tones(), "irm") > gain(two_tones(), "ibm_argmax")
+    for stems in (noises, two_tones()):
+        assert gain(stems, "psm") > max(gain(stems, "irm"), gain(stems, "ibm_argmax"))
+
+
 def test_an_unknown_oracle_is_named():
     with pytest.raises(ValueError, match="oracle 'best' is unknown"):
         separate_oracle(torch.zeros(1, 100), torch.zeros(2, 1, 100), "best", Stft(64, 16))

@@ -1,9 +1,6 @@
 """How fast embeddings are probed, beside scikit-learn's grid search, hear-eval-kit and X-ARES: same table, same folds."""
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +12,12 @@ import numpy as np
 
 from benchmark.bench import probe_side
 from benchmark.bench.report import BenchReport
+from benchmark.bench.sides import run_side
 from benchmark.bench.timing import Clock
 from benchmark.errors import UserError
 
 _FRAME_DIM = 768
+_REMEDY = "docs/protocols.md says how the environments are made"
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,9 @@ def run(
                     np.savez(path, features=features, labels=labels, fold=fold_of(labels, folds))
                 said.append(f"{shape[0]:,} x {shape[1]}" + ("" if row.table == "rows" else f" ({row.table})"))
             threads = row.threads if row.threads >= 0 else _cores()
-            results[name] = _run_side(row.side, tables[row.table], threads, row.repeat, _python(row.side, peers))
+            results[name] = run_side(
+                probe_side, row.side, [tables[row.table], threads, row.repeat], _python(row.side, peers), _REMEDY
+            )
     notes = [
         f"Rows x features: {', '.join(said)}; {folds} folds: test on one, choose on "
         "the next, train on the rest; hyper-parameters are chosen in every fold on its validation part (HEAR: once, on the first).",
@@ -176,25 +177,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _python(side: str, peers: Path | None) -> str:
-    if side not in _PEERS or peers is None:
-        return sys.executable
-    return str(peers / _PEERS[side] / "bin" / "python")
-
-
-def _run_side(side: str, path: Path, threads: int, repeat: int, python: str) -> dict[str, Any]:
-    start = ["-m", probe_side.__name__] if python == sys.executable else [str(Path(probe_side.__file__))]
-    command = [python, *start, side, str(path), str(threads), str(repeat)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise UserError(
-            f"--peers: {python}: cannot be run ({error.strerror}); docs/protocols.md says how it is made"
-        ) from None
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"{side}: {last}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+def _python(side: str, peers: Path | None) -> Path | None:
+    return None if side not in _PEERS or peers is None else peers / _PEERS[side] / "bin" / "python"
 
 
 def _lines(name: str, results: dict[str, dict[str, Any]], clock: Clock) -> list[dict[str, Any]]:

@@ -1,8 +1,5 @@
 """How fast separated sources are scored, beside mir_eval, museval and fast_bss_eval, with equal scores."""
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +10,10 @@ from scipy.signal import lfilter
 
 from benchmark.bench import separation_side
 from benchmark.bench.report import BenchReport
+from benchmark.bench.sides import run_side
 from benchmark.bench.timing import in_turns
-from benchmark.errors import UserError
+
+_REMEDY = "give the path of a Python that has museval and fast-bss-eval (pip install museval fast-bss-eval)"
 
 # Side -> the sides of ours that give the same scores; the first is the one that ratios are of.
 _PEERS = {
@@ -54,7 +53,8 @@ def run(
 
         def side(name: str):
             def timed() -> dict[str, float]:
-                results[name] = _run_side(name, path, threads, peers)
+                python = None if name.startswith(("ours", "mir_eval")) else peers
+                results[name] = run_side(separation_side, name, [path, threads], python, _REMEDY)
                 return {"wall": results[name]["seconds"]}
 
             return timed
@@ -78,19 +78,6 @@ def signals(sources: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
     leak = references.sum(axis=0) - references
     estimates = 0.9 * references + 0.1 * leak + 0.05 * np.roll(references, 3, axis=1)
     return references, estimates + 0.05 * rng.normal(size=references.shape)
-
-
-def _run_side(name: str, path: Path, threads: int, peers: Path | None) -> dict[str, Any]:
-    is_ours = name.startswith(("ours", "mir_eval"))
-    command = [sys.executable, "-m", separation_side.__name__] if is_ours else [str(peers), separation_side.__file__]
-    try:
-        done = subprocess.run([*command, name, str(path), str(threads)], capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise UserError(f"--peers {peers}: cannot be run ({error.strerror}); give the path of a Python") from None
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"{name}: {last}; pip install museval fast-bss-eval into the environment of --peers")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def _row(name: str, medians: Mapping[str, float], results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

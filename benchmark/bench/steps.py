@@ -1,17 +1,16 @@
 """How fast a separator learns, beside asteroid's recipe of the same network."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from benchmark.bench import steps_side
 from benchmark.bench.report import BenchReport
+from benchmark.bench.sides import run_side
 from benchmark.bench.timing import Clock, in_turns
 from benchmark.errors import UserError
 
 _RATE = 8000
+_REMEDY = "give the path of a Python that has asteroid (pip install asteroid)"
 
 
 def run(
@@ -38,7 +37,8 @@ def run(
 
     def side(name: str):
         def timed() -> dict[str, float]:
-            results[name] = _run_side(name, [batch, round(seconds * _RATE), steps, threads], peers)
+            python = None if name == "ours" else peers
+            results[name] = run_side(steps_side, name, [batch, round(seconds * _RATE), steps, threads], python, _REMEDY)
             return {"wall": results[name]["wall"], "cpu": results[name]["cpu"]}
 
         return timed
@@ -61,15 +61,3 @@ def run(
         "ratio: seconds of the side over seconds of ours.",
     ]
     return BenchReport("Training steps of a separator", rows, notes)
-
-
-def _run_side(name: str, arguments: list[int], peers: Path | None) -> dict[str, Any]:
-    command = [sys.executable, "-m", steps_side.__name__] if name == "ours" else [str(peers), steps_side.__file__]
-    try:
-        done = subprocess.run([*command, name, *map(str, arguments)], capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise UserError(f"--peers {peers}: cannot be run ({error.strerror}); give the path of a Python") from None
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"{name}: {last}; pip install asteroid into the environment of --peers")
-    return json.loads(done.stdout.strip().splitlines()[-1])

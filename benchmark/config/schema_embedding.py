@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from benchmark.config.base import Name, Schema
+from benchmark.config.base import Name, Schema, Titled
 from benchmark.config.schema_params import TrainingParams
 from benchmark.config.schema_probe import Scaling
 
@@ -97,7 +97,7 @@ TRAINED_HERE = {
 Strategy = Literal["frozen", "partial", "full", "scratch"]
 
 
-class EmbeddingConfig(Schema):
+class EmbeddingConfig(Titled):
     """One embedding of the suite, of the hub, or of a third party's module."""
 
     name: Name
@@ -142,11 +142,6 @@ class EmbeddingConfig(Schema):
     def _none(cls, value: Any) -> Any:
         return None if value == "none" else value
 
-    @field_validator("citation", mode="before")
-    @classmethod
-    def _one_citation(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
-
     @model_validator(mode="after")
     def _pretrained_here(self) -> "EmbeddingConfig":
         if self.pretrain is not None and self.family not in TRAINED_HERE:
@@ -180,10 +175,3 @@ class EmbeddingConfig(Schema):
         if self.strategies is not None:
             return strategy in self.strategies
         return self.trainable or strategy == "frozen"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _title(cls, data: Any) -> Any:
-        if isinstance(data, dict) and not data.get("title") and "name" in data:
-            return {**data, "title": str(data["name"])}
-        return data

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from benchmark.config.base import Name, Schema
+from benchmark.config.base import Name, Schema, Titled
 from benchmark.config.schema_embedding import WeightsConfig
 
 # Those of benchmark.separation.families, which takes seconds to import.
@@ -58,7 +58,7 @@ class TrainingConfig(Schema):
         return value
 
 
-class SeparatorConfig(Schema):
+class SeparatorConfig(Titled):
     """One separator."""
 
     name: Name
@@ -83,18 +83,6 @@ class SeparatorConfig(Schema):
     note: str | None = None
     profiles: list[str] | None = Field(None, description="profiles that it is in; all by default")
     version: int = Field(1, ge=1)
-
-    @field_validator("citation", mode="before")
-    @classmethod
-    def _one_citation(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
-
-    @model_validator(mode="before")
-    @classmethod
-    def _title(cls, data: Any) -> Any:
-        if isinstance(data, dict) and not data.get("title") and "name" in data:
-            return {**data, "title": str(data["name"])}
-        return data
 
     @model_validator(mode="after")
     def _learns_or_is_given(self) -> "SeparatorConfig":

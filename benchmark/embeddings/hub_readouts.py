@@ -126,20 +126,23 @@ class ReadOut(nn.Module, abc.ABC):
             raise ValueError("trainable: the blocks of the model are not known here")
         return list(found[2][self.count // 2 :])
 
+
+class TensorReadOut(ReadOut):
+    """A kind of model that reads a single tensor, so that what goes before the network can be done once for a training."""
+
+    @abc.abstractmethod
     def prepared(self, x: Tensor) -> Tensor:
-        """Waveforms (B, samples) as the network reads them.
+        """Waveforms (B, samples) as the network reads them."""
 
-        Raises:
-            ValueError: networks of this kind read more than one tensor.
-        """
-        raise ValueError("trainable: models of this kind cannot be trained here")
-
+    @abc.abstractmethod
     def run(self, x: Tensor) -> Tensor:
         """What `prepared` gives to frames (B, n, dim)."""
-        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(self.prepared(x))
 
 
-class WaveformReadOut(ReadOut):
+class WaveformReadOut(TensorReadOut):
     """wav2vec 2.0 and its relatives: strided convolutions over the waveform, then blocks; a frame every hop."""
 
     def __init__(self, model: HubModel, layer: Layer, window_s: float, hop_s: float):
@@ -164,11 +167,8 @@ class WaveformReadOut(ReadOut):
     def run(self, x: Tensor) -> Tensor:
         return self.hidden(self.net, input_values=x)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.run(self.prepared(x))
 
-
-class WhisperReadOut(ReadOut):
+class WhisperReadOut(TensorReadOut):
     """Whisper's encoder: always 30 s, of which the frames within the clip are kept."""
 
     def __init__(self, model: HubModel, layer: Layer, window_s: float, hop_s: float):
@@ -185,11 +185,8 @@ class WhisperReadOut(ReadOut):
     def run(self, x: Tensor) -> Tensor:
         return self.hidden(self.net, input_features=x)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.run(self.prepared(x))
 
-
-class PatchReadOut(ReadOut):
+class PatchReadOut(TensorReadOut):
     """The audio spectrogram transformer: a pooled vector each 10.24 s, or a layer's patches, mean over frequency."""
 
     def __init__(self, model: HubModel, layer: Layer, window_s: float, hop_s: float):
@@ -217,9 +214,6 @@ class PatchReadOut(ReadOut):
             return self.net(input_values=x).pooler_output.float()[:, None]
         patches = self.hidden(self.net, input_values=x)[:, 2:]
         return patches.unflatten(1, (self.rows, -1)).mean(dim=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.run(self.prepared(x))
 
 
 class ClapReadOut(ReadOut):

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.hub_models import SHAPES, HubModel, load_hub_model
-from benchmark.embeddings.hub_readouts import ReadOut, WaveformReadOut, read_out
+from benchmark.embeddings.hub_readouts import ReadOut, TensorReadOut, WaveformReadOut, read_out
 from benchmark.embeddings.precision import DTYPES
 from benchmark.embeddings.spans import SpanEmbedding
 from benchmark.embeddings.spans import Windows as Spans
@@ -94,9 +94,10 @@ def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
     model = load_hub_model(config, RANDOM if random else weights)
     network = _network(config, model, args)
     samples = _window(network, args["window"])
+    if not isinstance(network, TensorReadOut):
+        raise UserError(f"{source(config)}: trainable: models of this kind cannot be trained here")
     try:
         network.late()
-        network.prepared(torch.zeros(1, samples))
     except ValueError as error:
         raise UserError(f"{source(config)}: {error}") from None
 
@@ -115,7 +116,7 @@ def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
     return zoo_trainable(model.sample_rate, inputs, Design(ReadOut.late, _mean, network.dim), fresh, loaded)
 
 
-def _mean(network: ReadOut, x: Tensor) -> Tensor:
+def _mean(network: TensorReadOut, x: Tensor) -> Tensor:
     return network.run(x).mean(dim=1)
 
 

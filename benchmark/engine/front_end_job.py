@@ -9,6 +9,9 @@ import soundfile
 from benchmark.config.schema_separator import SeparatorConfig
 from benchmark.separation.stems import Track
 
+# An oracle asks for the stems of a clip twice.
+_CACHE_BYTES = 256 << 20
+
 
 @dataclass(frozen=True)
 class FrontEndJob:
@@ -70,46 +73,27 @@ class _Separating:
     """A track to a source's estimate (T,) at the separator's rate."""
 
     def __init__(self, job: FrontEndJob):
-        from safetensors.torch import load_file
-
-        from benchmark.separation.families import ORACLE, build_separator, make_stft
-        from benchmark.separation.published import load_published
+        from benchmark.separation.apply import load_separator
+        from benchmark.separation.families import ORACLE
         from benchmark.separation.stems import StemReader
 
         self.config, self.job = SeparatorConfig.model_validate_json(str(job.config)), job
-        self.reader = StemReader(self.config.sample_rate, self.config.channels, cache_bytes=0)
-        self.separator, self.stft = None, None
-        if self.config.family == ORACLE:
-            self.stft = make_stft(self.config)
-            return
-        self.separator = build_separator(self.config, job.taught, True)
-        if job.trained is not None:
-            self.separator.load_state_dict(load_file(job.trained))
-        else:
-            load_published(self.separator, self.config, dict(job.weights))
-        self.separator.to(job.device).eval()
+        self.reader = StemReader(self.config.sample_rate, self.config.channels, _CACHE_BYTES)
+        self.separator = None
+        if self.config.family != ORACLE:
+            self.separator = load_separator(self.config, job.taught, True, job.device, job.trained, dict(job.weights))
 
     def __call__(self, track: Track) -> tuple[np.ndarray, int]:
         import torch
 
-        from benchmark.separation.inference import separate_in_chunks
-        from benchmark.separation.oracles import separate_oracle
+        from benchmark.separation.apply import estimate
 
-        config = self.config
         # What is drawn while separating depends on nothing but the clip.
         torch.manual_seed(0)
-        with torch.inference_mode():
-            if self.separator is None:
-                options = {key: value for key, value in config.args.items() if key != "kind"}
-                stems = torch.from_numpy(self.reader.stems(track))
-                mixture = torch.from_numpy(np.ascontiguousarray(self.reader.mixture(track)))
-                kind = config.args.get("kind", "mixture")
-                estimates = separate_oracle(mixture, stems, kind, self.stft, **options)
-            else:
-                mixture = torch.from_numpy(self.reader.whole(track))
-                chunk, overlap = (round(s * config.sample_rate) for s in (config.chunk_s, config.overlap_s))
-                estimates = separate_in_chunks(
-                    self.separator.separate, mixture, len(self.job.sources), chunk, overlap, True, self.job.device
-                )
-        kept = estimates[self.job.sources.index(self.job.source)]
-        return kept.mean(dim=0).cpu().numpy(), config.sample_rate
+        if self.separator is None:
+            mixture, parts = self.reader.mixture(track), self.reader.parts(track)
+        else:
+            mixture, parts = self.reader.whole(track), np.zeros((0, 0, 0), np.float32)
+        sources = self.job.sources
+        estimates = estimate(self.config, self.separator, mixture, parts, len(sources), self.job.device)
+        return estimates[sources.index(self.job.source)].mean(dim=0).cpu().numpy(), self.config.sample_rate

@@ -65,9 +65,8 @@ def separation_job(job: SeparationJob) -> None:
     """
     import torch
 
-    from benchmark.separation.families import ORACLE, make_stft
-    from benchmark.separation.inference import separate_in_chunks
-    from benchmark.separation.oracles import separate_oracle
+    from benchmark.separation.apply import estimate
+    from benchmark.separation.families import ORACLE
     from benchmark.separation.scoring import score_track
     from benchmark.separation.stems import StemReader
 
@@ -81,20 +80,7 @@ def separation_job(job: SeparationJob) -> None:
     tracks = []
     for track in job.test:
         stems, mixture = reader.stems(track), reader.mixture(track)
-        tensors = torch.from_numpy(np.ascontiguousarray(mixture))
-        with torch.inference_mode():
-            if separator is None:
-                kind = config.args.get("kind", "mixture")
-                options = {key: value for key, value in config.args.items() if key != "kind"}
-                # What is no wanted source is part of the mixture, too: masks share it out among all.
-                parts = torch.from_numpy(reader.parts(track))
-                estimates = separate_oracle(tensors, parts, kind, make_stft(config), **options)[: len(stems)]
-            else:
-                chunk, overlap = (round(s * config.sample_rate) for s in (config.chunk_s, config.overlap_s))
-                estimates = separate_in_chunks(
-                    lambda part: separator.separate(part, _other_count(separator, job)),
-                    tensors, len(job.sources), chunk, overlap, separator.fixed_order, job.device,
-                )  # fmt: skip
+        estimates = estimate(config, separator, mixture, reader.parts(track), len(stems), job.device)
         fixed = job.fixed_order and (separator is None or separator.fixed_order)
         found = score_track(stems, estimates.cpu().numpy(), mixture, config.sample_rate, job.metrics, fixed)
         rounded = {
@@ -105,29 +91,24 @@ def separation_job(job: SeparationJob) -> None:
     write_text(job.scores_file, json.dumps({"tracks": tracks, "training": training}, indent=1, sort_keys=True) + "\n")
 
 
-def _other_count(separator, job: SeparationJob) -> int | None:
-    return len(job.sources) if separator.counts_any else None
-
-
 def _learned(job: SeparationJob, config: SeparatorConfig, reader) -> tuple[Any, dict[str, Any]]:
     """The separator with its weights: published, trained on this fold before, or trained now."""
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
+    from benchmark.separation.apply import load_separator
     from benchmark.separation.curves import curve_writer
     from benchmark.separation.families import build_separator
-    from benchmark.separation.published import load_published
     from benchmark.separation.training import train_separator
 
+    file, about = job.folder / f"fold{job.fold}.safetensors", job.folder / f"fold{job.fold}.training.json"
+    if config.weights is not None:
+        return load_separator(config, job.taught, job.fixed_order, job.device, weights=dict(job.weights)), {}
+    if file.is_file() and about.is_file():
+        separator = load_separator(config, job.taught, job.fixed_order, job.device, trained=file)
+        return separator, json.loads(about.read_text("utf-8"))
     torch.manual_seed(job.seed)
     separator = build_separator(config, job.taught, job.fixed_order)
-    if config.weights is not None:
-        load_published(separator, config, dict(job.weights))
-        return separator.to(job.device).eval(), {}
-    file, about = job.folder / f"fold{job.fold}.safetensors", job.folder / f"fold{job.fold}.training.json"
-    if file.is_file() and about.is_file():
-        separator.load_state_dict(load_file(file))
-        return separator.to(job.device).eval(), json.loads(about.read_text("utf-8"))
     job.folder.mkdir(parents=True, exist_ok=True)
     # A line a fold below the stage's own, where somebody looks on.
     bar = tqdm(

@@ -41,10 +41,11 @@ def answers_table(ids: Sequence[str], labels: np.ndarray, answers: Mapping[str, 
         answers: level -> of each fold the clip (m,) of each item and its answer, (m, C) or (D, m, C) of D draws.
 
     Returns:
-        Columns level, fold, draw, clip, frame (its place among those of the clip; 0 for files), target, answer.
+        Columns level, fold, clip, draw, frame (its place among those of the clip; 0 for files), target, answer.
     """
+    names = _names(ids)
     pieces = [
-        _piece(ids, labels, level, fold, draw, clip, draws[draw])
+        _piece(names, labels, level, fold, draw, clip, draws[draw])
         for level in sorted(answers)
         for fold, (clip, given) in enumerate(answers[level])
         for draws in [given if given.ndim == 3 else given[None]]
@@ -54,17 +55,15 @@ def answers_table(ids: Sequence[str], labels: np.ndarray, answers: Mapping[str, 
 
 
 def _piece(
-    ids: Sequence[str], labels: np.ndarray, level: str, fold: int, draw: int, clip: np.ndarray, answer: np.ndarray
+    names: np.ndarray, labels: np.ndarray, level: str, fold: int, draw: int, clip: np.ndarray, answer: np.ndarray
 ) -> pa.Table:
     items = len(clip)
     first = np.searchsorted(clip, clip)
     target = labels[clip]
     return pa.table(
         {
-            "level": _words(np.full(items, level)),
-            "fold": pa.array(np.full(items, fold, np.int16)),
+            **_place(level, fold, names[clip]),
             "draw": pa.array(np.full(items, draw, np.int16)),
-            "clip": _words(np.array([str(ids[i]) for i in clip], dtype=object)),
             "frame": pa.array((np.arange(items) - first).astype(np.int32)),
             "target": _vectors(target.astype(np.int32)) if target.ndim == 2 else pa.array(target),
             "answer": _vectors(answer),
@@ -108,13 +107,11 @@ def pairs_table(ids: Sequence[str], folds: Sequence[tuple[np.ndarray, np.ndarray
     Returns:
         Columns level, fold, clip, other, target (bool), answer (float32).
     """
-    names = np.array([str(name) for name in ids], dtype=object)
+    names = _names(ids)
     pieces = [
         pa.table(
             {
-                "level": _words(np.full(len(first), "file")),
-                "fold": pa.array(np.full(len(first), fold, np.int16)),
-                "clip": _words(names[first]),
+                **_place("file", fold, names[first]),
                 "other": _words(names[second]),
                 "target": pa.array(same),
                 "answer": pa.array(score),
@@ -131,13 +128,11 @@ def lists_table(ids: Sequence[str], labels: np.ndarray, folds: Sequence[tuple[np
     Returns:
         Columns level, fold, clip, target (class), answer (ids of the nearest, in order).
     """
-    names = np.array([str(name) for name in ids], dtype=object)
+    names = _names(ids)
     pieces = [
         pa.table(
             {
-                "level": _words(np.full(len(clips), "file")),
-                "fold": pa.array(np.full(len(clips), fold, np.int16)),
-                "clip": _words(names[clips]),
+                **_place("file", fold, names[clips]),
                 "target": pa.array(labels[clips]),
                 "answer": pa.array([names[row].tolist() for row in others], pa.list_(pa.string())),
             }
@@ -235,3 +230,17 @@ def _vectors(values: np.ndarray) -> pa.FixedSizeListArray:
 
 def _words(values: np.ndarray) -> pa.DictionaryArray:
     return pa.array(values, pa.string()).dictionary_encode()
+
+
+def _names(ids: Sequence[str]) -> np.ndarray:
+    return np.array([str(name) for name in ids], dtype=object)
+
+
+def _place(level: str, fold: int, clips: np.ndarray) -> dict[str, pa.Array]:
+    """The columns that say where rows belong: of one level and fold, clips by name."""
+    count = len(clips)
+    return {
+        "level": _words(np.full(count, level)),
+        "fold": pa.array(np.full(count, fold, np.int16)),
+        "clip": _words(clips),
+    }

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from torch import nn
+
 from benchmark.config.schema_separator import SeparatorConfig
 from benchmark.errors import UserError
 from benchmark.separation.base import Separator
@@ -69,18 +71,15 @@ def _deep_clustering(config: SeparatorConfig, sources, fixed_order: bool, args: 
 
 
 def _dilated_cnn(config: SeparatorConfig, sources, fixed_order: bool, args: dict[str, Any]) -> Separator:
-    options = _attractor_options(args)
-    return ClusteringSeparator(sources, config.sample_rate, DilatedCnn(**args), make_stft(config), *options)
+    return _attracted(config, sources, DilatedCnn(**args))
 
 
 def _two_way_lstm(config: SeparatorConfig, sources, fixed_order: bool, args: dict[str, Any]) -> Separator:
-    stft, options = make_stft(config), _attractor_options(args)
-    net = TwoWayLstm(stft.bins, **args)
-    return ClusteringSeparator(sources, config.sample_rate, net, stft, *options)
+    return _attracted(config, sources, TwoWayLstm(make_stft(config).bins, **args))
 
 
-def _attractor_options(args: dict[str, Any]) -> tuple[str, str]:
-    return args.pop("objective", "attractor"), args.pop("weights", "active")
+def _attracted(config: SeparatorConfig, sources, net: nn.Module) -> Separator:
+    return ClusteringSeparator(sources, config.sample_rate, net, make_stft(config), "attractor", "active")
 
 
 def _mask_inference(config: SeparatorConfig, sources, fixed_order: bool, args: dict[str, Any]) -> Separator:

@@ -36,7 +36,6 @@ def test_sounds_tables_and_weights_are_found_from_elsewhere(project, tmp_path):
 
 
 def test_weights_of_separators_and_of_profiles_are_too(project, tmp_path):
-    (project / "separators").mkdir()
     separator = {"name": "sep", "family": "open_unmix", "sample_rate": 44100, "stft": {"size": 4096, "hop": 1024}}
     write(project / "separators" / "sep.yaml", {**separator, "weights": {"vocals": {"file": "mine/net.h5"}}})
     catalogue = Catalogue.read(project.relative_to(tmp_path))

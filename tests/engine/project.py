@@ -67,6 +67,8 @@ def make_project(root: Path, tasks: int = 2, embeddings: int = 2) -> Path:
 
 
 def write(path: Path, data: dict) -> None:
+    """Write a YAML file, and its folder where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(data))
 
 

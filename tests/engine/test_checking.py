@@ -20,7 +20,6 @@ from tests.engine.project import edit, make_project, write
 def root(tmp_path):
     """A project with one task that separates twelve mixtures of six groups."""
     root = make_project(tmp_path / "project", tasks=0, embeddings=1)
-    (root / "separators").mkdir()
     rng = np.random.default_rng(0)
     rows = []
     for i in range(12):

@@ -13,6 +13,7 @@ from benchmark.engine.plan import Project
 from benchmark.engine.reporting import report
 from benchmark.engine.separate import separate
 from benchmark.errors import UserError
+from tests.engine.project import write
 
 TASK = {
     "name": "pairs",
@@ -42,17 +43,12 @@ ORACLE = {
 }
 
 
-def write_yaml(path: Path, content) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(content))
-
-
 @pytest.fixture
 def root(tmp_path) -> Path:
-    write_yaml(tmp_path / "params.yaml", {"profile": "smoke", "profiles": {"smoke": {"shrink": True}}, "device": "cpu"})
-    write_yaml(tmp_path / "tasks" / "pairs.yaml", TASK)
-    write_yaml(tmp_path / "separators" / "small.yaml", SEPARATOR)
-    write_yaml(tmp_path / "separators" / "ceiling.yaml", ORACLE)
+    write(tmp_path / "params.yaml", {"profile": "smoke", "profiles": {"smoke": {"shrink": True}}, "device": "cpu"})
+    write(tmp_path / "tasks" / "pairs.yaml", TASK)
+    write(tmp_path / "separators" / "small.yaml", SEPARATOR)
+    write(tmp_path / "separators" / "ceiling.yaml", ORACLE)
     rng, rows = np.random.default_rng(0), ["id,path,group,stem_low,stem_high"]
     t = np.arange(16000) / 8000
     for i in range(9):
@@ -118,15 +114,15 @@ def test_what_changes_a_score_makes_its_record_stale(root, what):
     project = Project.read(root, (), (), ["ceiling"])
     separate(project)
     if what == "separator":
-        write_yaml(root / "separators" / "ceiling.yaml", {**ORACLE, "args": {"kind": "ibm"}})
+        write(root / "separators" / "ceiling.yaml", {**ORACLE, "args": {"kind": "ibm"}})
     elif what == "task":
-        write_yaml(root / "tasks" / "pairs.yaml", {**TASK, "folds": {"kind": "grouped", "k": 4}})
+        write(root / "tasks" / "pairs.yaml", {**TASK, "folds": {"kind": "grouped", "k": 4}})
     elif what == "audio":
         sound, rate = soundfile.read(root / "3.wav")
         soundfile.write(root / "3.wav", 0.5 * sound, rate)
     else:
         content = yaml.safe_load((root / "params.yaml").read_text())
-        write_yaml(root / "params.yaml", {**content, "seed": 1})
+        write(root / "params.yaml", {**content, "seed": 1})
     outcome, shown = report(Project.read(root, (), (), ["ceiling"]))
     assert shown == []
     assert "is stale" in outcome.failures[0].reason
@@ -134,40 +130,40 @@ def test_what_changes_a_score_makes_its_record_stale(root, what):
 
 
 def test_published_weights_are_never_scored_on_what_they_were_trained_on(root):
-    write_yaml(root / "separators" / "ceiling.yaml", {**ORACLE, "seen": ["pairs"]})
+    write(root / "separators" / "ceiling.yaml", {**ORACLE, "seen": ["pairs"]})
     outcome = separate(Project.read(root, (), (), ["ceiling"]))
     assert outcome.computed == 0
     assert "trained on that test part" in outcome.notes[0]
 
 
 def test_a_separator_that_fails_does_not_stop_the_others(root):
-    write_yaml(root / "separators" / "small.yaml", {**SEPARATOR, "args": {"wide": 1}})
+    write(root / "separators" / "small.yaml", {**SEPARATOR, "args": {"wide": 1}})
     outcome = separate(Project.read(root))
     assert outcome.computed == 1
     assert "separators/small.yaml: args" in outcome.failures[0].reason
 
 
 def test_a_wrong_yaml_is_one_line(root):
-    write_yaml(root / "separators" / "small.yaml", {**SEPARATOR, "stft": {"size": 64, "hop": 64}})
+    write(root / "separators" / "small.yaml", {**SEPARATOR, "stft": {"size": 64, "hop": 64}})
     with pytest.raises(UserError, match="frames that do not overlap"):
         Project.read(root)
 
 
 def test_training_on_another_task_hears_nobody_of_the_test_part(root):
-    write_yaml(root / "tasks" / "others.yaml", {**TASK, "name": "others"})
+    write(root / "tasks" / "others.yaml", {**TASK, "name": "others"})
     lesson = {**SEPARATOR, "name": "taught", "train_on": "others", "tasks": ["pairs"]}
-    write_yaml(root / "separators" / "taught.yaml", lesson)
+    write(root / "separators" / "taught.yaml", lesson)
     outcome = separate(Project.read(root, (), (), ["taught"]))
     assert (outcome.computed, outcome.failures) == (1, [])
-    write_yaml(root / "separators" / "taught.yaml", {**lesson, "train_on": "nothing"})
+    write(root / "separators" / "taught.yaml", {**lesson, "train_on": "nothing"})
     assert "no selected separation task" in separate(Project.read(root, (), (), ["taught"])).failures[0].reason
 
 
 def test_ceilings_know_the_rest_of_a_mixture_of_which_one_source_is_wanted(root):
-    write_yaml(root / "tasks" / "pairs.yaml", {**TASK, "sources": ["low"], "metrics": ["si_sdr_improvement"]})
+    write(root / "tasks" / "pairs.yaml", {**TASK, "sources": ["low"], "metrics": ["si_sdr_improvement"]})
     (root / "separators" / "small.yaml").unlink()
     for kind in ("irm", "mwf", "mixture"):
-        write_yaml(root / "separators" / f"{kind}.yaml", {**ORACLE, "name": kind, "args": {"kind": kind}})
+        write(root / "separators" / f"{kind}.yaml", {**ORACLE, "name": kind, "args": {"kind": kind}})
     assert separate(Project.read(root, [], [], ["irm", "mwf", "mixture"])).failures == []
     means = {name: record["scores"]["track"]["si_sdr_improvement"]["mean"] for name, record in records(root).items()}
     assert means["irm"] > 15

@@ -16,7 +16,7 @@ for peer in "$@"; do
     if [ "$peer" = heareval ]; then
         # Its own pins are of 2021 and fit no Python of today; Lightning 1.9.5 is the last that it runs on.
         $pip torch==2.11.0 pytorch-lightning==1.9.5 torchinfo more-itertools pandas scikit-learn sed_eval dcase_util \
-            intervaltree tqdm librosa 'setuptools<81'
+            intervaltree tqdm librosa 'setuptools<81' 'numpy<2'
         $pip --no-deps heareval==2021.1.3
     else
         $pip xares==0.1.3

@@ -234,6 +234,7 @@ def embed(
 
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Only = Annotated[list[str], typer.Option(help="Glob of rows; may be given again.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="A table for a document.")]
 Threads = Annotated[int, typer.Option(help="Threads of PyTorch; 0: one a core.")]
 
@@ -296,6 +297,7 @@ def bench_separation(
     steps: Annotated[
         int, typer.Option(help="Time so many training steps of Conv-TasNet instead, beside asteroid's.")
     ] = 0,
+    only: Only = [],  # noqa: B006
     clock: Annotated[str, typer.Option(help="Of training steps: wall or cpu.")] = "wall",
     json: Json = False,
     markdown: Markdown = False,
@@ -310,7 +312,13 @@ def bench_separation(
         print_bench(report, json, markdown)
         return
     report = run(
-        sources=sources, seconds=seconds, threads=threads, rounds=rounds, peers=peers, permutations=permutations
+        sources=sources,
+        seconds=seconds,
+        threads=threads,
+        rounds=rounds,
+        peers=peers,
+        permutations=permutations,
+        only=only,
     )
     print_bench(report, json, markdown)
 
@@ -345,7 +353,7 @@ def bench_probe(
     dim: Annotated[int, typer.Option(help="Features of a clip.")] = 512,
     classes: Annotated[int, typer.Option(help="Number of classes.")] = 10,
     folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
-    only: Annotated[list[str], typer.Option(help="Glob of rows; may be given again.")] = [],  # noqa: B006
+    only: Only = [],  # noqa: B006
     peers: Annotated[Path | None, typer.Option(help="Folder of environments heareval and xares.")] = None,
     table: Annotated[Path | None, typer.Option(help="An .npz with features and labels in place of a made one.")] = None,
     clock: Annotated[str, typer.Option(help="wall, or cpu: less disturbed by other work on the machine.")] = "wall",

@@ -1,7 +1,8 @@
 """How fast separated sources are scored, beside mir_eval, museval and fast_bss_eval, with equal scores."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from benchmark.bench import separation_side
 from benchmark.bench.report import BenchReport
 from benchmark.bench.sides import run_side
 from benchmark.bench.timing import in_turns
+from benchmark.errors import UserError
 
 _REMEDY = "give the path of a Python that has museval and fast-bss-eval (pip install museval fast-bss-eval)"
 
@@ -27,7 +29,7 @@ _PEERS = {
 
 def run(
     *, sources: int = 4, seconds: float = 60.0, threads: int = 2, rounds: int = 3, peers: Path | None = None,
-    permutations: bool = False,
+    permutations: bool = False, only: Sequence[str] = (),
 ) -> BenchReport:  # fmt: skip
     """Score the same estimates with every implementation, each in a process of its own.
 
@@ -38,13 +40,20 @@ def run(
         rounds: how often each side is timed.
         peers: interpreter of an environment that has museval and fast_bss_eval; without it mir_eval alone is beside us.
         permutations: also time mir_eval's search over all orders, which takes minutes.
+        only: globs of the sides that are timed, beside ours; all of them by default.
 
     Raises:
-        UserError: a side does not run.
+        UserError: a side does not run, or there is none of that name.
     """
     sides = ["ours", "ours, permutations", "ours, v4", "mir_eval"]
     sides += ["mir_eval, permutations"] if permutations else []
     sides += ["museval, sources", "museval, v4", "fast_bss_eval, permutations"] if peers else []
+    unknown = [glob for glob in only if not any(fnmatch(name, glob) for name in sides)]
+    if unknown:
+        raise UserError(f"--only {unknown[0]}: no such side here; sides are {', '.join(sides)}")
+    if only:
+        chosen = {name for name in sides if any(fnmatch(name, glob) for glob in only)}
+        sides = [name for name in sides if name in chosen | {_PEERS.get(peer) for peer in chosen}]
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="leveret-bench-") as folder:
         path = Path(folder) / "signals.npz"

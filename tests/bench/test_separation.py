@@ -17,6 +17,13 @@ def test_it_compares_with_mir_eval_at_equal_scores():
     assert all(row["seconds"] > 0 for row in report.rows)
 
 
+def test_some_sides_alone():
+    report = run(sources=2, seconds=0.3, threads=1, rounds=1, permutations=True, only=["*permutations"])
+    assert [row["side"] for row in report.rows] == ["ours, permutations", "mir_eval, permutations"]
+    with pytest.raises(UserError, match="--only nonsense: no such side here; sides are ours, "):
+        run(sources=2, seconds=0.3, threads=1, rounds=1, only=["nonsense"])
+
+
 def test_an_interpreter_that_is_none_is_named():
     with pytest.raises(UserError, match="--peers"):
         run(sources=2, seconds=0.3, threads=1, rounds=1, peers=Path("/nowhere/python"))

@@ -19,8 +19,8 @@ from benchmark.engine.plan import Project
 from benchmark.engine.probe import probe
 from benchmark.engine.reporting import report
 from benchmark.errors import UserError
-from tests.engine.project import edit
-from tests.engine.test_separate import ORACLE, SEPARATOR, TASK, write_yaml
+from tests.engine.project import edit, write
+from tests.engine.test_separate import ORACLE, SEPARATOR, TASK
 
 RECOGNITION = {
     "name": "kinds-mixture",
@@ -51,18 +51,18 @@ def root(tmp_path, monkeypatch) -> Path:
     for stage in (front_end_stage, separate_stage, extract_stage, probe_stage):
         monkeypatch.setattr(stage, "run_jobs", run)
     params = {"profile": "all", "profiles": {"all": {}}, "device": "cpu", "probe": {"logistic": {"C": [1.0]}}}
-    write_yaml(tmp_path / "params.yaml", params)
+    write(tmp_path / "params.yaml", params)
     dataset = RECOGNITION["dataset"]
-    write_yaml(tmp_path / "tasks" / "pairs.yaml", {**TASK, "dataset": dataset, "metrics": ["si_sdr"]})
-    write_yaml(tmp_path / "tasks" / "kinds-mixture.yaml", RECOGNITION)
+    write(tmp_path / "tasks" / "pairs.yaml", {**TASK, "dataset": dataset, "metrics": ["si_sdr"]})
+    write(tmp_path / "tasks" / "kinds-mixture.yaml", RECOGNITION)
     for name, front_end in FRONT_ENDS.items():
         task = {**RECOGNITION, "name": f"kinds-{name}", "front_end": front_end}
-        write_yaml(tmp_path / "tasks" / f"kinds-{name}.yaml", task)
-    write_yaml(tmp_path / "separators" / "small.yaml", SEPARATOR)
-    write_yaml(tmp_path / "separators" / "ceiling.yaml", ORACLE)
+        write(tmp_path / "tasks" / f"kinds-{name}.yaml", task)
+    write(tmp_path / "separators" / "small.yaml", SEPARATOR)
+    write(tmp_path / "separators" / "ceiling.yaml", ORACLE)
     for i in range(2):
         embedding = {"name": f"mfcc{i}", "family": "handcrafted", "model": "mfcc", "args": {"window": 0.1 * (i + 1)}}
-        write_yaml(tmp_path / "embeddings" / f"mfcc{i}.yaml", embedding)
+        write(tmp_path / "embeddings" / f"mfcc{i}.yaml", embedding)
     rng, rows = np.random.default_rng(0), ["id,path,group,kind,stem_low,stem_high"]
     t = np.arange(8000) / 8000
     for i in range(18):

@@ -72,7 +72,7 @@ def run(
     rows = [_row(name, medians, results) for name in sides]
     notes = [
         f"{sources} coloured sources x {seconds:g} s at 44.1 kHz, mono, {threads} threads, a process a run; medians of {rounds} "
-        "rounds, in which all sides take turns; imports and reading are not timed.",
+        "rounds, in which all sides take turns; imports and reading are not timed; fast_bss_eval has one thread, as more hang.",
         "ratio: seconds of the side over seconds of ours of the same kind; difference: the largest of any SDR, SIR or SAR in dB.",
     ]
     return BenchReport("Scores of separated sources", rows, notes)

@@ -89,8 +89,9 @@ class SharedDesign:
             for number, (which, runs) in enumerate(self.layout.runs(folds)):
                 if len(which):
                     some = torch.cat([residual[run.members, :, run.rows] for run in runs])
-                    part = some.view(-1, some.shape[2]) @ self.blocks[number]
-                    raw.index_add_(0, which, part.view(len(which), classes, -1))
+                    part = (some.view(-1, some.shape[2]) @ self.blocks[number]).view(len(which), classes, -1)
+                    for run in runs:
+                        raw[run.members] += part[run.within]
         scaled = (
             torch.addcmul(raw, total[..., None], self.shift[folds][:, None], value=-1) * self.inverse[folds][:, None]
         )

@@ -5,9 +5,18 @@ import sys
 from typing import Any
 
 import yaml
+from rich.padding import Padding
+from rich.text import Text
 
 from benchmark.engine.outcome import Outcome
 from benchmark.report.terminal import console, plain_table
+
+# What stands in columns; the rest of a row follows below it, in words.
+_HEADS = {
+    "tasks": ("name", "kind", "dataset", "metric", "folds"),
+    "datasets": ("name", "access", "size", "hours", "source"),
+    "embeddings": ("name", "family", "dim", "rate (Hz)", "hop (s)", "parameters", "MACs/s"),
+}
 
 
 def print_outcome(stage: str, outcome: Outcome) -> None:
@@ -31,13 +40,29 @@ def print_listing(listing: dict[str, list[dict[str, Any]]], as_json: bool) -> No
         return
     out = console()
     for kind, rows in listing.items():
-        table = plain_table(title=f"{len(rows)} {kind}")
-        for place, column in enumerate(rows[0] if rows else []):
-            # Names stay whole, so that they can be copied.
-            table.add_column(column, overflow="fold", no_wrap=place == 0)
-        for row in rows:
-            table.add_row(*(_cell(value) for value in row.values()))
-        out.print(table)
+        out.print(f"{len(rows)} {kind}", style="italic")
+        heads = [column for column in _HEADS[kind] if rows]
+        cells = [[_cell(row[column]) for column in heads] for row in rows]
+        widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+        for texts, row in zip([heads, *cells], [None, *rows], strict=True):
+            line = "  ".join(f"{text:<{width}}" for text, width in zip(texts, widths, strict=True)).rstrip()
+            out.print(Text(line, style="" if row else "bold"), soft_wrap=True)
+            if row:
+                out.print(Padding(Text(_rest(row, heads), style="dim"), (0, 0, 0, 4)))
+        out.print()
+
+
+def _rest(row: dict[str, Any], heads: list[str]) -> str:
+    """What a row says beside its head, in words."""
+    words = []
+    for column, value in row.items():
+        if column in heads or value in (None, ""):
+            continue
+        if isinstance(value, bool):
+            words.append(column if value else f"not {column}")
+        else:
+            words.append(_cell(value) if column == "title" else f"{column}: {_cell(value)}")
+    return "; ".join(words)
 
 
 def print_bench(report: Any, as_json: bool = False, as_markdown: bool = False) -> None:

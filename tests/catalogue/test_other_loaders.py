@@ -78,6 +78,22 @@ def test_gtzan_genre(tmp_path):
     assert {Path(clip.path).stem: clip.labels["genre"] for clip in clips} == {t: t.partition(".")[0] for t in tracks}
 
 
+def test_gtzan_mini(tmp_path):
+    tracks = index("mirdata", "gtzan_genre_1.0_mini_index.json")["tracks"]
+    clips = read("gtzan-mini", tmp_path, {entry["audio"][0]: b"" for entry in tracks.values()})
+    assert {Path(clip.path).stem: clip.labels["genre"] for clip in clips} == {t: t.partition(".")[0] for t in tracks}
+    assert_folds("gtzan-mini", clips)
+
+
+def test_vocadito(tmp_path):
+    tracks = index("mirdata", "vocadito_index_1.json")["tracks"]
+    rows = [[track, f"S{min(i, 29)}", 60, "none"] for i, track in enumerate(sorted(tracks, key=int), 1)]
+    files = {entry["audio"][0]: b"" for entry in tracks.values()}
+    files["vocadito_metadata.csv"] = table(rows, ["track_id", "singer_id", "average_pitch", "language"])
+    # The numbers that the description expects are those of the real files.
+    assert {clip.id for clip in read("vocadito", tmp_path, files)} == set(tracks)
+
+
 def test_medley_solos_db(tmp_path):
     tracks = index("mirdata", "medley_solos_db_index_1.2.json")["tracks"]
     files = {entry["audio"][0]: b"" for entry in tracks.values()}

@@ -64,9 +64,10 @@ def run(
     for strategy in strategies or STRATEGIES[:3]:
         of_strategy = [pair for pair in pairs if pair[1] == strategy]
         seconds = [sum(getattr(side[pair], clock) for pair in of_strategy) for side in (plain, ours)]
-        rows.append(_total("all", strategy, *seconds))
+        rows.append(_total("all", strategy, *seconds, [(plain[pair], ours[pair]) for pair in of_strategy]))
     whole = elapsed if clock == "wall" else sum(taken.cpu for taken in ours.values())
-    rows.append(_total("all", "all", sum(getattr(taken, clock) for taken in plain.values()), whole))
+    taken = sum(getattr(taken, clock) for taken in plain.values())
+    rows.append(_total("all", "all", taken, whole, [(plain[pair], ours[pair]) for pair in pairs]))
     return BenchReport(
         "Fine-tuning: all folds and strategies against one after the other", rows,
         _notes(clips, settings, clock, threads, cores),
@@ -103,21 +104,25 @@ def _notes(clips: int, settings: TrainSettings, clock: str, threads: int, cores:
     ]  # fmt: skip
 
 
-def _total(network: str, strategy: str, plain: float, ours: float) -> dict[str, object]:
+def _total(
+    network: str, strategy: str, plain: float, ours: float, pairs: Sequence[tuple[Taken, Taken]]
+) -> dict[str, object]:
+    """A line of some pairs of a plain and our side; accuracies are means over their folds."""
+    scores = [(one, other) for two in pairs for one, other in zip(two[0].scores, two[1].scores, strict=True)]
+    differences = [ours - plain for plain, ours in scores]
+    error = statistics.stdev(differences) / math.sqrt(len(differences))
+    mean = statistics.mean(differences)
     return {
         "network": network, "strategy": strategy, "plain (s)": plain, "ours (s)": ours, "ratio": plain / ours,
+        "plain accuracy": statistics.mean(plain for plain, _ in scores),
+        "our accuracy": statistics.mean(ours for _, ours in scores),
+        "errors": mean / error if error > 0 else (0.0 if mean == 0 else None),
     }  # fmt: skip
 
 
 def _row(pair: _Pair, plain: Taken, ours: Taken, clock: str) -> dict[str, object]:
-    differences = [one - other for one, other in zip(ours.scores, plain.scores, strict=True)]
-    error = statistics.stdev(differences) / math.sqrt(len(differences))
-    mean = statistics.mean(differences)
     return {
-        **_total(*pair, getattr(plain, clock), getattr(ours, clock)),
+        **_total(*pair, getattr(plain, clock), getattr(ours, clock), [(plain, ours)]),
         "plain epochs": statistics.mean(plain.epochs),
         "our epochs": statistics.mean(ours.epochs),
-        "plain accuracy": statistics.mean(plain.scores),
-        "our accuracy": statistics.mean(ours.scores),
-        "errors": mean / error if error > 0 else (0.0 if mean == 0 else None),
     }

@@ -34,6 +34,7 @@ def test_sides_are_compared_and_the_whole_is_told():
     ]  # fmt: skip
     assert all(row["ratio"] == row["plain (s)"] / row["ours (s)"] for row in report.rows)
     assert report.rows[4]["ours (s)"] == pytest.approx(sum(row["ours (s)"] for row in report.rows[:2]))
+    assert report.rows[4]["our accuracy"] == pytest.approx(np.mean([row["our accuracy"] for row in report.rows[:2]]))
     assert "errors" in report.to_markdown()
 
 

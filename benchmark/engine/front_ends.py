@@ -8,6 +8,7 @@ and what was heard before is never taken for what would be heard now.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from benchmark.datasets.clips import STEM, Clip
 from benchmark.datasets.digests import Digests
 from benchmark.datasets.places import root_folder
 from benchmark.engine.front_end_job import FrontEndJob, front_end_job
+from benchmark.engine.items import task_items
 from benchmark.engine.outcome import Failure, Outcome
 from benchmark.engine.pool import run_jobs
 from benchmark.engine.separation_plan import SeparationPlan, plan_separations, plan_untrained
@@ -90,7 +92,8 @@ def plan_front_end(project: Project, task: TaskConfig) -> FrontEndPlan:
     chosen, where = task.front_end, f"{project.catalogue.task_file(task)}: front_end"
     assert chosen is not None
     dataset = project.catalogue.dataset_of(task)
-    clips, root, name = project.clips(dataset.name), root_folder(dataset, project.data_root), project.sounds_of(task)
+    root, name = root_folder(dataset, project.data_root), project.sounds_of(task)
+    clips = _asked_for(project, name, project.clips(dataset.name), root)
     separation = None if chosen.separator is None else separator_of(project, task)
     if separation is None:
         source, needed = str(chosen.stem), [str(chosen.stem)]
@@ -119,6 +122,18 @@ def plan_front_end(project: Project, task: TaskConfig) -> FrontEndPlan:
     )
     folder = project.data_root / "front_ends" / name / key
     return FrontEndPlan(name, task, clips, tracks, separation, source, folds, key, folder)
+
+
+def _asked_for(project: Project, name: str, clips: Sequence[Clip], root: Path) -> list[Clip]:
+    """The clips of a dataset that any task behind this front end keeps, selected or not."""
+    kept: set[str] = set()
+    for task in project.catalogue.tasks.values():
+        if task.front_end is None or project.sounds_of(task) != name:
+            continue
+        # What is wrong with another task is said where that one is planned.
+        with contextlib.suppress(UserError):
+            kept.update(task_items(task, clips, str(project.catalogue.task_file(task)), folder=root).ids)
+    return [clip for clip in clips if clip.id in kept]
 
 
 def separator_of(project: Project, task: TaskConfig) -> SeparationPlan:

@@ -505,8 +505,12 @@ def test_a_report_leaves_stale_results_out_and_says_so(bench):
     bench.params(seed=1)
     outcome, records = report(Project.read(bench.root))
     assert records == []
-    _, *rows = (bench.root / "results" / "leaderboard.csv").read_text().splitlines()
-    assert len(rows) == 4 and all(",accuracy,,,,,0,,,,,,,,," in row for row in rows)
+    with (bench.root / "results" / "leaderboard.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 and {(row["metric"], row["folds"], row["mean"], row["scores"]) for row in rows} == {
+        ("accuracy", "0", "", "")
+    }
+    assert all(row["key_seed"] for row in rows)
     reason = "its result is stale (seed changed) and left out; run `leveret probe`"
     assert {failure.reason for failure in outcome.failures} == {reason}
 

@@ -62,12 +62,10 @@ def run(
         torch.set_num_threads(before)
     rows = [_row(pair, plain[pair], ours[pair], clock) for pair in pairs]
     for strategy in strategies or STRATEGIES[:3]:
-        of_strategy = [pair for pair in pairs if pair[1] == strategy]
-        seconds = [sum(getattr(side[pair], clock) for pair in of_strategy) for side in (plain, ours)]
-        rows.append(_total("all", strategy, *seconds, [(plain[pair], ours[pair]) for pair in of_strategy]))
-    whole = elapsed if clock == "wall" else sum(taken.cpu for taken in ours.values())
-    taken = sum(getattr(taken, clock) for taken in plain.values())
-    rows.append(_total("all", "all", taken, whole, [(plain[pair], ours[pair]) for pair in pairs]))
+        both = [(plain[pair], ours[pair]) for pair in pairs if pair[1] == strategy]
+        rows.append(_total("all", strategy, both, clock))
+    both = [(plain[pair], ours[pair]) for pair in pairs]
+    rows.append(_total("all", "all", both, clock, elapsed if clock == "wall" else None))
     return BenchReport(
         "Fine-tuning: all folds and strategies against one after the other", rows,
         _notes(clips, settings, clock, threads, cores),
@@ -105,24 +103,26 @@ def _notes(clips: int, settings: TrainSettings, clock: str, threads: int, cores:
 
 
 def _total(
-    network: str, strategy: str, plain: float, ours: float, pairs: Sequence[tuple[Taken, Taken]]
+    network: str, strategy: str, pairs: Sequence[tuple[Taken, Taken]], clock: str, whole: float | None = None
 ) -> dict[str, object]:
-    """A line of some pairs of a plain and our side; accuracies are means over their folds."""
+    """A line of some pairs of a plain and our side, which took their sum or the `whole`; accuracies are means over folds."""
+    plain, ours = (sum(getattr(taken, clock) for taken in side) for side in zip(*pairs, strict=True))
+    ours = ours if whole is None else whole
     scores = [(one, other) for two in pairs for one, other in zip(two[0].scores, two[1].scores, strict=True)]
-    differences = [ours - plain for plain, ours in scores]
+    differences = [other - one for one, other in scores]
     error = statistics.stdev(differences) / math.sqrt(len(differences))
     mean = statistics.mean(differences)
     return {
         "network": network, "strategy": strategy, "plain (s)": plain, "ours (s)": ours, "ratio": plain / ours,
-        "plain accuracy": statistics.mean(plain for plain, _ in scores),
-        "our accuracy": statistics.mean(ours for _, ours in scores),
+        "plain accuracy": statistics.mean(one for one, _ in scores),
+        "our accuracy": statistics.mean(other for _, other in scores),
         "errors": mean / error if error > 0 else (0.0 if mean == 0 else None),
     }  # fmt: skip
 
 
 def _row(pair: _Pair, plain: Taken, ours: Taken, clock: str) -> dict[str, object]:
     return {
-        **_total(*pair, getattr(plain, clock), getattr(ours, clock), [(plain, ours)]),
+        **_total(*pair, [(plain, ours)], clock),
         "plain epochs": statistics.mean(plain.epochs),
         "our epochs": statistics.mean(ours.epochs),
     }

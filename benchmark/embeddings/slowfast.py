@@ -167,14 +167,14 @@ def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
     if config.model == "mule":
         mel = MuleMel(check_args(config, _MULE)["amplitude"])
         inputs = clip_patches(lambda waveform: slices(mel(torch.from_numpy(waveform))))
-        dim = MuleSlowfast.dim
     else:
         patches = patch_inputs(HaresMel(), _LAYOUT, (SLICE - 1) * HOP)
-        dim = 3456 if check_args(config, _HARES)["final_conv"] else 1728
 
         def inputs(waveform: np.ndarray, limit: int | None) -> Tensor:
             return standardized(patches(waveform, limit))
 
+    with torch.device("meta"):
+        dim = _net(config).dim
     return zoo_trainable(
         SAMPLE_RATE, inputs, own_design(dim), lambda: _net(config), lambda: _with_weights(config, weights)
     )

@@ -42,12 +42,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     check_choice(config, "model", config.model, MODELS)
     check_choice(config, "args: quantization", args["quantization"], QUANTIZATIONS)
     check_choice(config, "args: dtype", args["dtype"], DTYPES)
-    path = needed(config, weights, "torchvggish's .pth file or the authors' .ckpt file")
-    net = VGGish(args["final_relu"])
-    if path.suffix == ".ckpt":
-        fill_converted(net, path, lambda: load_tensorflow(net, read_tensor_slices(path)))
-    else:
-        fill(path, lambda: load_strict(net, read_state(path)))
+    net, path = _with_weights(config, weights, args["final_relu"])
     network = nn.Sequential(LogMel(LOG_OFFSET), InPrecision(net, args["dtype"]))
     whole_numbers = config.model == "vggish-pca"
     if whole_numbers:
@@ -75,18 +70,26 @@ def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:
     """
     args = check_args(config, _DEFAULTS)
     check_choice(config, "model", config.model, MODELS[:1])
-
-    def loaded() -> VGGish:
-        path = needed(config, weights, "torchvggish's .pth file")
-        net = VGGish(args["final_relu"])
-        fill(path, lambda: load_strict(net, read_state(path)))
-        return net
-
     windows = Windows(PATCH, HOP * hop_in_frames(config, args["hop"], HOP, SAMPLE_RATE))
     design = Design(lambda net: [net.embeddings], VGGish.rest, SIZE, VGGish.stem)
     return zoo_trainable(
-        SAMPLE_RATE, window_inputs(windows, LogMel(LOG_OFFSET)), design, lambda: VGGish(args["final_relu"]), loaded
+        SAMPLE_RATE,
+        window_inputs(windows, LogMel(LOG_OFFSET)),
+        design,
+        lambda: VGGish(args["final_relu"]),
+        lambda: _with_weights(config, weights, args["final_relu"])[0],
     )
+
+
+def _with_weights(config: EmbeddingConfig, weights: Path | None, final_relu: bool) -> tuple[VGGish, Path]:
+    """The network, and the file that its weights came from, beside which others may lie."""
+    path = needed(config, weights, "torchvggish's .pth file or the authors' .ckpt file")
+    net = VGGish(final_relu)
+    if path.suffix == ".ckpt":
+        fill_converted(net, path, lambda: load_tensorflow(net, read_tensor_slices(path)))
+    else:
+        fill(path, lambda: load_strict(net, read_state(path)))
+    return net, path
 
 
 def _postprocessor(path: Path, quantization: str) -> Postprocessor:

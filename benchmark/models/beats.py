@@ -182,15 +182,17 @@ class BEATs(nn.Module):
         return list(self.layers[len(self.layers) // 2 :])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.rest(self.stem(x))
+        return self._through(self._tokens(x), self.layers)
 
     def stem(self, x: Tensor) -> Tensor:
         """Features to tokens (B, N, dim) behind the first half of the layers."""
+        return self._through(self._tokens(x), self.layers[: len(self.layers) // 2])
+
+    def _tokens(self, x: Tensor) -> Tensor:
         x = self.patches(x.to(self.norm.weight.dtype)[:, None])
         x = self.patch_norm(x.permute(0, 2, 3, 1).flatten(1, 2))
         x = self.projection(x)
-        x = self.norm(x + gelu(self.position(x.transpose(1, 2))).transpose(1, 2))
-        return self._through(x, self.layers[: len(self.layers) // 2])
+        return self.norm(x + gelu(self.position(x.transpose(1, 2))).transpose(1, 2))
 
     def rest(self, x: Tensor) -> Tensor:
         """Those tokens to the last ones."""

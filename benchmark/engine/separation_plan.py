@@ -39,7 +39,6 @@ class SeparationPlan:
         tracks: of the task's items, in their order.
         splits: the folds that are computed.
         weights: source (or `all`) -> file of published weights.
-        strategy: `trained` here, `published` weights, or `oracle`.
         lessons: tracks of another task with their groups that it is trained on instead, and `taught`, their sources.
     """
 
@@ -50,13 +49,17 @@ class SeparationPlan:
     splits: Sequence[Split]
     weights: Mapping[str, Path]
     ingredients: Mapping[str, str]
-    strategy: str
     lessons: tuple[tuple[Track, str], ...] | None = None
     taught: tuple[str, ...] = ()
 
     @cached_property
     def key(self) -> str:
         return content_key(dict(self.ingredients))
+
+    @property
+    def strategy(self) -> str:
+        """`trained` here, `published` weights, or `oracle`."""
+        return "oracle" if self.config.family == "oracle" else "published" if self.config.weights else "trained"
 
     @property
     def name(self) -> str:
@@ -108,18 +111,22 @@ def plan_separations(project: Project) -> tuple[list[SeparationPlan], list[Failu
                 of_task = {**of_task, "audio": content_key([of_task["audio"], lessons[3]["audio"]])}
             ingredients = {
                 **of_task,
-                "embedding": content_key(config.model_dump(mode="json", exclude=_COSMETIC)),
-                "weights": content_key({name: sha256_file(path) for name, path in sorted(weights.items())}),
+                **_of_separator(config, weights),
                 "probe": PROBE,
                 "probe_code": code,
             }
-            strategy = "oracle" if config.family == "oracle" else "published" if config.weights else "trained"
             learned = tuple(zip(lessons[1], lessons[0].groups, strict=True)) if lessons else None
             taught = tuple(_lesson(project, config).sources) if lessons else ()
-            plans.append(
-                SeparationPlan(task, config, items, tracks, splits, weights, ingredients, strategy, learned, taught)
-            )
+            plans.append(SeparationPlan(task, config, items, tracks, splits, weights, ingredients, learned, taught))
     return plans, sorted(set(failures)), sorted(set(notes))
+
+
+def _of_separator(config: SeparatorConfig, weights: Mapping[str, Path]) -> dict[str, str]:
+    """What a separator adds to the content key."""
+    return {
+        "embedding": content_key(config.model_dump(mode="json", exclude=_COSMETIC)),
+        "weights": content_key({name: sha256_file(path) for name, path in sorted(weights.items())}),
+    }
 
 
 def plan_untrained(project: Project, task: TaskConfig, config: SeparatorConfig) -> SeparationPlan | None:
@@ -131,14 +138,9 @@ def plan_untrained(project: Project, task: TaskConfig, config: SeparatorConfig) 
     if config.family != "oracle" and not config.weights:
         return None
     weights = _weights(project, config)
-    ingredients = {
-        "sources": content_key(task.sources),
-        "embedding": content_key(config.model_dump(mode="json", exclude=_COSMETIC)),
-        "weights": content_key({name: sha256_file(path) for name, path in sorted(weights.items())}),
-    }
+    ingredients = {"sources": content_key(task.sources), **_of_separator(config, weights)}
     nothing = TaskItems([], np.zeros(0, np.int64), [], [], [])
-    strategy = "published" if config.weights else "oracle"
-    return SeparationPlan(task, config, nothing, (), [], weights, ingredients, strategy)
+    return SeparationPlan(task, config, nothing, (), [], weights, ingredients)
 
 
 def _plan_task(project: Project, task: TaskConfig) -> tuple[TaskItems, tuple[Track, ...], list[Split], dict[str, str]]:

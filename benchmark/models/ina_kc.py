@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from benchmark.models.freezing import Freezable
 
@@ -18,8 +17,8 @@ _BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}
 _DROPOUTS = (0.2, 0.3, 0.4, 0.5)
 
 
-def _convolution(inputs: int, outputs: int, kernel: tuple[int, int]) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel), nn.BatchNorm2d(outputs, **_BATCH_NORM), nn.ReLU())
+def _convolution(inputs: int, outputs: int, kernel: tuple[int, int], *pool: nn.Module) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel), nn.BatchNorm2d(outputs, **_BATCH_NORM), nn.ReLU(), *pool)
 
 
 class InaKc(Freezable):
@@ -36,12 +35,11 @@ class InaKc(Freezable):
 
     def __init__(self, classes: int = 2, bands: int = 21, dropout: bool = True):
         super().__init__()
-        self.conv1 = _convolution(1, 64, (5, 4))
+        self.conv1 = _convolution(1, 64, (5, 4), nn.MaxPool2d(2))
         self.conv2 = _convolution(64, 128, (3, 3))
-        self.conv3 = _convolution(128, 128, (3, 3))
-        self.conv4 = _convolution(128, 256, (3, 3))
-        self.pool1 = nn.MaxPool2d(2)
-        self.pool4 = nn.MaxPool2d((12, 1))
+        # Keras' "same" pool: an odd axis gets its padding behind only.
+        self.conv3 = _convolution(128, 128, (3, 3), nn.MaxPool2d(2, ceil_mode=True))
+        self.conv4 = _convolution(128, 256, (3, 3), nn.MaxPool2d((12, 1)))
         width = -(-((bands - 3) // 2 - 4) // 2) - 2
         sizes = [256 * width] + [self.dim] * 4
         self.dense = nn.Sequential(
@@ -51,16 +49,13 @@ class InaKc(Freezable):
         self.output = nn.Linear(self.dim, classes)
 
     def intermediate(self) -> Sequence[nn.Module]:
-        """The four convolutions."""
+        """The four convolutions, pooling included."""
         return self.conv1, self.conv2, self.conv3, self.conv4
 
     def stem(self, x: Tensor) -> Tensor:
         """Patches (B, 68, bands) to the flattened maps of the last convolution, (B, 256 * width)."""
-        x = self.pool1(self.conv1(x.unsqueeze(1)))
-        x = self.conv3(self.conv2(x))
-        # Keras' "same" pool: an odd axis gets its padding behind only.
-        x = functional.max_pool2d(x, 2, ceil_mode=True)
-        return self.pool4(self.conv4(x)).flatten(1)
+        x = self.conv2(self.conv1(x.unsqueeze(1)))
+        return self.conv4(self.conv3(x)).flatten(1)
 
     def rest(self, x: Tensor) -> Tensor:
         """Those maps to the last hidden layer, (B, 512)."""

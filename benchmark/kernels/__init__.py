@@ -1,0 +1,1 @@
+"""Loops over arrays that are compiled for the processor they run on."""

@@ -23,6 +23,7 @@ from benchmark.embeddings.weight_files import needed
 from benchmark.embeddings.windows import WindowEmbedding, Windows
 from benchmark.errors import UserError
 from benchmark.models.openl3 import SIZES, OpenL3, load_keras
+from benchmark.models.row_conv import filter_rows
 from benchmark.models.winograd import use_winograd
 
 SAMPLE_RATE = 48_000
@@ -90,6 +91,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     net = _with_weights(config, weights).fold()
     if torch.device(device).type == "cpu" and args["dtype"] == "float32":
         use_winograd(net)
+        filter_rows(net)
     network = nn.Sequential(Spectrogram(representation, args["frontend"]), InPrecision(net, args["dtype"]))
     return WindowEmbedding(
         config,

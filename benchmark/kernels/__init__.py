@@ -1,1 +1,1 @@
-"""Loops over arrays that are compiled for the processor they run on."""
+"""Loops of the processor, compiled by numba, where PyTorch's own run over memory too often."""

@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from benchmark.models.freezing import Freezable
 from benchmark.models.keras_layout import Layers, assign
+from benchmark.models.row_conv import filter_rows
 
 FRAMES = 68
 
@@ -135,7 +136,7 @@ class Ina(Freezable):
         return self.output(self.dropouts[-1](self.embed(x)))
 
     def fold(self) -> "Ina":
-        """Fold each batch normalisation into the layer before it and rewrite the last convolution.
+        """Fold each batch normalisation into the layer before it and rewrite the convolutions behind the first.
 
         The function stays the same; what is folded is for frozen use alone.
         """
@@ -150,6 +151,7 @@ class Ina(Freezable):
                     norms[i] = nn.Identity()
         if isinstance(self.convolutions[-1], nn.Conv2d):
             self.convolutions[-1] = WholeRows(self.convolutions[-1])
+        filter_rows(self)
         return self
 
 

@@ -22,11 +22,13 @@ from benchmark.models.panns_blocks import (
     convolution,
     fold_norms,
 )
+from benchmark.models.row_conv import filter_rows
 from benchmark.models.strict import load_strict
 from benchmark.models.winograd import use_winograd
 
 BANDS = 64
 _WINOGRAD_BLOCKS = ("conv_block3", "conv_block4")
+_ROW_BLOCKS = ("conv_block2",)
 _FRONT_END = ("spectrogram_extractor.", "logmel_extractor.")
 
 
@@ -86,13 +88,16 @@ class Panns(nn.Module, abc.ABC):
     def freeze_for(self, dtype: torch.dtype = torch.float32, winograd: bool = False) -> "Panns":
         """Merge normalisations with convolutions and convert everything but `bn0` to `dtype`; for frozen use alone.
 
-        With `winograd` the middle blocks go through Winograd's filtering, in half the time on a processor; further down
-        maps are too narrow for it, and its kernels, four times as large as the weights, too large.
+        With `winograd` the middle blocks go through Winograd's filtering, in half the time on a processor, and the one
+        before them, which has fewer channels, along its rows; further down maps are too narrow for it, and its
+        kernels, four times as large as the weights, too large.
         """
         fold_norms(self)
         if winograd:
             for block in filter(None, (getattr(self, name, None) for name in _WINOGRAD_BLOCKS)):
                 use_winograd(block)
+            for block in filter(None, (getattr(self, name, None) for name in _ROW_BLOCKS)):
+                filter_rows(block)
         freeze_convolutions(self)
         norm = self.bn0
         self.to(dtype).to(memory_format=torch.channels_last)

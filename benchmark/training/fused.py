@@ -3,7 +3,7 @@
 A normalisation also does what follows it, whose places are taken by identities; names, parameters and statistics stay.
 In evaluation, without gradients, and on maps that are not float32 and channels-last the layers run as PyTorch has them.
 
-Measured in a step of 64 patches, one thread: 40 ms of these layers in the VGG-like network become 16, 57 ms in INA's 20.
+Measured with one thread, a step of 64 patches: 35 ms of 116 become 19 in the VGG-like network, 52 of 269 ms 25 in INA's.
 """
 
 from collections.abc import Iterator

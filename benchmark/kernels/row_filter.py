@@ -20,7 +20,7 @@ from torch import Tensor
 
 _POINTS = (0, 1, -1, 2, -2, 0.5, -0.5)
 # Rows of the matrix products that are in the cache at once.
-_ROWS = 128
+_ROWS = 192
 # Keeps planes from meeting in the same set of the cache.
 _STAGGER = 16
 # The most rows that are combined.
@@ -246,22 +246,22 @@ class _Memory(threading.local):
     def __init__(self) -> None:
         self.pieces: dict[str, Tensor] = {}
 
-    def planes(self, use: str, number: int, rows: int, channels: int) -> Tensor:
-        """Planes (number, rows, channels) of any values; the last ones of the same `use` are lost."""
+    def planes(self, use: str, number: int, rows: int, channels: int) -> tuple[Tensor, np.ndarray]:
+        """Planes (number, rows, channels) of any values, and the flat array below; the last of the same `use` are lost."""
         stride = rows * channels + _STAGGER
         piece = self.pieces.get(use)
         if piece is None or len(piece) < number * stride:
             # A tensor of the inference mode could not be filled outside of it.
             with torch.inference_mode(False):
                 self.pieces[use] = piece = torch.empty(number * stride)
-        return piece.as_strided((number, rows, channels), (stride, channels, 1))
+        return piece.as_strided((number, rows, channels), (stride, channels, 1)), piece.numpy()
 
 
 _memory = _Memory()
 
 
-def _flat(planes: Tensor) -> np.ndarray:
-    return planes.as_strided((len(planes) * planes.stride(0),), (1,)).numpy()
+def _flat(image: Tensor) -> tuple[np.ndarray, tuple[int, ...]]:
+    return image.detach().view(-1).numpy(), tuple(image.shape)
 
 
 class RowFilter:
@@ -299,14 +299,20 @@ class RowFilter:
         outputs = image.new_empty(len(image), self.height, self.width, kernels.shape[2])
         added = (image.new_zeros(kernels.shape[2]) if bias is None else bias.detach()).numpy()
         least = np.float32(0.0 if rectified else -np.inf)
-        for first, count in self._chunks(len(image)):
-            planes = self._spread(image, first, count)
-            products = _memory.planes("products", len(kernels), count * self.width, kernels.shape[2])
-            torch.bmm(planes, kernels, out=products)
-            _gather(
-                _flat(products), products.stride(0), self.tiles, first, count, self._outputs_back,
-                outputs.view(-1).numpy(), tuple(outputs.shape), added, least,
+        chunks, rows = self._chunks(len(image))
+        planes, flat_planes = _memory.planes("planes", len(kernels), rows, kernels.shape[1])
+        products, flat_products = _memory.planes("products", len(kernels), rows, kernels.shape[2])
+        source, target = _flat(image), _flat(outputs)
+        for first, count in chunks:
+            _spread(
+                *source, self.padding, self.tile, self.tiles, first, count, self._inputs, self.width,
+                flat_planes, planes.stride(0),
             )  # fmt: skip
+            used = count * self.width
+            torch.bmm(planes[:, :used], kernels, out=products[:, :used])
+            _gather(
+                flat_products, products.stride(0), self.tiles, first, count, self._outputs_back, *target, added, least
+            )
         return outputs
 
     def backward(
@@ -321,23 +327,25 @@ class RowFilter:
         """
         of_image = torch.zeros_like(image) if wanted[0] else None
         of_kernels = torch.zeros_like(kernels) if wanted[1] else None
-        turned = kernels.transpose(1, 2).contiguous() if wanted[0] else None
-        for first, count in self._chunks(len(image)):
-            rows = count * self.width
-            slopes = _memory.planes("slopes", len(kernels), rows, kernels.shape[2])
-            _gather_adjoint(
-                slope.view(-1).numpy(), tuple(slope.shape), self.tiles, first, count, self._outputs,
-                _flat(slopes), slopes.stride(0),
-            )  # fmt: skip
+        turned = kernels.transpose(1, 2).contiguous()
+        chunks, rows = self._chunks(len(image))
+        planes, flat_planes = _memory.planes("planes", len(kernels), rows, kernels.shape[1])
+        slopes, flat_slopes = _memory.planes("products", len(kernels), rows, kernels.shape[2])
+        source, back = _flat(image), _flat(slope)
+        for first, count in chunks:
+            used = count * self.width
+            _gather_adjoint(*back, self.tiles, first, count, self._outputs, flat_slopes, slopes.stride(0))
             if of_kernels is not None:
-                planes = self._spread(image, first, count)
-                torch.baddbmm(of_kernels, planes.transpose(1, 2), slopes, out=of_kernels)
-            if of_image is not None and turned is not None:
-                planes = _memory.planes("planes", len(kernels), rows, kernels.shape[1])
-                torch.bmm(slopes, turned, out=planes)
+                _spread(
+                    *source, self.padding, self.tile, self.tiles, first, count, self._inputs, self.width,
+                    flat_planes, planes.stride(0),
+                )  # fmt: skip
+                torch.baddbmm(of_kernels, planes[:, :used].transpose(1, 2), slopes[:, :used], out=of_kernels)
+            if of_image is not None:
+                torch.bmm(slopes[:, :used], turned, out=planes[:, :used])
                 _spread_adjoint(
-                    _flat(planes), planes.stride(0), self.padding, self.tile, self.tiles, first, count,
-                    self._inputs_back, self.width, of_image.view(-1).numpy(), tuple(of_image.shape),
+                    flat_planes, planes.stride(0), self.padding, self.tile, self.tiles, first, count,
+                    self._inputs_back, self.width, *_flat(of_image),
                 )  # fmt: skip
         return of_image, None if of_kernels is None else self._weight(of_kernels, image.shape[3])
 
@@ -346,15 +354,7 @@ class RowFilter:
         rows = self._kernel.T.to(of_kernels.dtype) @ of_kernels.flatten(1)
         return rows.view(3, 3, channels, -1).permute(3, 2, 0, 1)
 
-    def _chunks(self, images: int) -> list[tuple[int, int]]:
-        """First tile and number of tiles of each chunk of a batch of images."""
+    def _chunks(self, images: int) -> tuple[list[tuple[int, int]], int]:
+        """First tile and number of tiles of each chunk of a batch of images; the most rows of products of a chunk."""
         tiles, size = images * self.tiles, max(1, _ROWS // self.width)
-        return [(first, min(size, tiles - first)) for first in range(0, tiles, size)]
-
-    def _spread(self, image: Tensor, first: int, count: int) -> Tensor:
-        planes = _memory.planes("planes", self.tile + 2, count * self.width, 3 * image.shape[3])
-        _spread(
-            image.view(-1).numpy(), tuple(image.shape), self.padding, self.tile, self.tiles, first, count,
-            self._inputs, self.width, _flat(planes), planes.stride(0),
-        )  # fmt: skip
-        return planes
+        return [(first, min(size, tiles - first)) for first in range(0, tiles, size)], size * self.width

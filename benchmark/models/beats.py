@@ -108,8 +108,10 @@ class PositionalConvolution(nn.Conv1d):
         if self.spectrum is None or not self._SHORT < tokens <= self._N_FFT - reach + 1:
             # An even kernel gives one token too many.
             return super().forward(x)[..., :tokens]
-        waves = torch.fft.rfft(x.transpose(1, 2), n=self._N_FFT, dim=1).unflatten(2, (self.groups, 1, -1))
-        y = torch.fft.irfft((waves @ self.spectrum).flatten(2), n=self._N_FFT, dim=1)
+        waves = torch.fft.rfft(x.transpose(1, 2), n=self._N_FFT, dim=1).unflatten(2, (self.groups, -1))
+        # The batch as rows: in front it would make copies of the spectrum, which is large.
+        products = (waves.permute(1, 2, 0, 3) @ self.spectrum).permute(2, 0, 1, 3)
+        y = torch.fft.irfft(products.flatten(2), n=self._N_FFT, dim=1)
         return (y.roll(reach // 2, dims=1)[:, :tokens] + self.bias).transpose(1, 2)
 
 

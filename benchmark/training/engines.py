@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from benchmark.training.convolutions import filter_convolutions
+from benchmark.training.first_layer import fuse_first
 from benchmark.training.fused import fuse_norms
 from benchmark.training.members import Member, row_loss
 from benchmark.training.randomness import derived_seed, seed_dropouts
@@ -79,6 +80,7 @@ class Alone(_Evaluation):
             self.net = self.net.to(memory_format=torch.channels_last)
             if self.device.type == "cpu" and settings.precision == "float32" and not settings.compile:
                 fuse_norms(self.net)
+                fuse_first(self.net)
                 filter_convolutions(self.net)
         keys = seed_dropouts(self.net)
         self.keys = [dict(self.net.named_buffers())[name] for name in keys]

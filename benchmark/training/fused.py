@@ -6,7 +6,8 @@ In evaluation, without gradients, and on maps that are not float32 and channels-
 Measured with one thread, a step of 64 patches: 35 ms of 116 become 19 in the VGG-like network, 52 of 269 ms 25 in INA's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class FusedNorm(nn.BatchNorm2d):
             return y if self.pool is None else self.pool(y)
         mean, var = kernels.moments(_flat(x.detach()), self.num_features)
         self._follow(mean, var, x.numel() // self.num_features)
-        return _NormRelu.apply(x, self.weight, self.bias, mean, var, self.eps, _windows(x, self.pool))
+        return _NormRelu.apply(x, self.weight, self.bias, mean, var, self.eps, windows(x.shape, self.pool))
 
     def _is_fast(self, x: Tensor) -> bool:
         return (
@@ -43,7 +44,7 @@ class FusedNorm(nn.BatchNorm2d):
             and x.shape[1] == self.num_features
             # PyTorch's own errors: one value has no variance, and there must be a window.
             and x.numel() > self.num_features
-            and (self.pool is None or min(_windows(x, self.pool)) > 0)
+            and (self.pool is None or min(windows(x.shape, self.pool)) > 0)
             and x.is_contiguous(memory_format=torch.channels_last)
         )
 
@@ -73,7 +74,7 @@ class _NormRelu(torch.autograd.Function):
         pool: kernels.Pool | None,
     ) -> Tensor:
         batch, channels, height, width = x.shape
-        ctx.table = kernels.table(mean, var, eps, _exact(weight), _exact(bias))
+        ctx.table = kernels.table(mean, var, eps, exact(weight), exact(bias))
         ctx.std, ctx.pool = np.sqrt(var + eps), pool
         if pool is None:
             y = torch.empty(batch, height, width, channels)
@@ -96,7 +97,7 @@ class _NormRelu(torch.autograd.Function):
         total, product = kernels.gradient_sums(kept, given, ctx.table, channels)
         found = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         if found is not None:
-            scale, count = _exact(weight) / ctx.std, x.numel() // channels
+            scale, count = exact(weight) / ctx.std, x.numel() // channels
             kernels.set_gradient(ctx.table, scale * product / (count * ctx.std**2), scale * total / count)
             if ctx.pool is None:
                 kernels.maps_gradient(maps, given, ctx.table, channels, _flat(found))
@@ -111,18 +112,20 @@ def fuse_norms(net: nn.Module) -> None:
 
     Names and parameters stay, and so do the normalisations themselves, so that whoever holds one as fixed holds it still.
     """
-    for sequence in _outermost(net):
-        places = list(_places(sequence))
-        if len({id(module) for _, _, module in places}) < len(places):
-            # What is in two places cannot do what follows in one of them.
-            continue
-        places += [(sequence, "", nn.Identity())] * 2
+    for places in _runs(net):
+        places += [(places[-1][0], "", nn.Identity())] * 2
         for (_, _, norm), relu, pool in zip(places, places[1:], places[2:], strict=False):
             if _fits(norm) and type(relu[2]) is nn.ReLU:
                 norm.__class__ = FusedNorm
                 norm.pool = pool[2] if _has_touching_windows(pool[2]) else None
                 for parent, name, _ in (relu, pool)[: 1 if norm.pool is None else 2]:
                     setattr(parent, name, nn.Identity())
+
+
+def neighbours(net: nn.Module) -> Iterator[tuple[nn.Module, nn.Module]]:
+    """Modules of `net` and what runs right behind each, in Sequentials that run as they stand."""
+    for places in _runs(net):
+        yield from pairwise(module for _, _, module in places)
 
 
 Place = tuple[nn.Sequential, str, nn.Module]
@@ -137,6 +140,15 @@ def _outermost(module: nn.Module) -> Iterator[nn.Sequential]:
         inner = list(module.children())
     for child in inner:
         yield from _outermost(child)
+
+
+def _runs(net: nn.Module) -> Iterator[list[Place]]:
+    """What runs one after the other."""
+    for sequence in _outermost(net):
+        places = list(_places(sequence))
+        # What is in two places cannot do what follows in one of them.
+        if places and len({id(module) for _, _, module in places}) == len(places):
+            yield places
 
 
 def _places(sequence: nn.Sequential) -> Iterator[Place]:
@@ -160,10 +172,11 @@ def _has_touching_windows(module: nn.Module) -> bool:
     return fits and size[0] * size[1] <= kernels.LARGEST_WINDOW
 
 
-def _windows(x: Tensor, pool: nn.MaxPool2d | None) -> kernels.Pool | None:
+def windows(maps: Sequence[int], pool: nn.MaxPool2d | None) -> kernels.Pool | None:
+    """The windows of a pool on maps of sizes (B, C, H, W)."""
     if pool is None:
         return None
-    batch, channels, height, width = x.shape
+    batch, channels, height, width = maps
     down, across = _pair(pool.kernel_size)
     more = (down - 1, across - 1) if pool.ceil_mode else (0, 0)
     return kernels.Pool(
@@ -175,7 +188,8 @@ def _pair(value: int | tuple[int, ...]) -> tuple[int, ...]:
     return value if isinstance(value, tuple) else (value, value)
 
 
-def _exact(values: Tensor) -> np.ndarray:
+def exact(values: Tensor) -> np.ndarray:
+    """The same in float64."""
     return values.detach().double().numpy()
 
 

@@ -18,10 +18,13 @@ from torch import Tensor
 
 from benchmark.kernels.norm import WIDE, Pool
 
+NOWHERE = 255
+"""The place of the largest value of a window where none is positive, so that none has a gradient."""
+
 # Numbers of maps that are in the cache at once.
-_CHUNK = 1 << 17
+_CHUNK = 1 << 18
 _0, _1, _SECOND = np.uint64(0), np.uint64(1), np.uint64(WIDE)
-_ZERO = np.float32(0)
+_ZERO, _NOWHERE = np.float32(0), np.float32(NOWHERE)
 _OPTIONS = {"cache": True, "nogil": True, "boundscheck": False, "error_model": "numpy"}
 
 
@@ -59,7 +62,7 @@ class FirstLayer:
         images: (B, H, W) float32.
         shape: of the convolution.
         channels: of its outputs, C.
-        pool: windows on its outputs, if any; not more than 256 positions each.
+        pool: windows on its outputs, if any; not more than 255 positions each.
     """
 
     def __init__(self, images: Tensor, shape: Shape, channels: int, pool: Pool | None):
@@ -103,43 +106,43 @@ class FirstLayer:
         mean = sums[-1] / count
         return Moments(self._centre, mean, sums[:-1] / count - np.outer(mean, mean), count)
 
-    def forward(self, weight: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Rectified and maybe pooled maps, and the positions in windows where the largest are.
+    def forward(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Rectified and maybe pooled maps, and what `backward` has to know of them.
 
         Args:
             weight: (K + 1, C) float32, what patches are multiplied by; the shift is the last row.
 
         Returns:
-            Maps (B, rows, columns, C), those of the pool if there is one; uint8 of the same size, or None. The first of
-            equals is the largest.
+            Maps (B, rows, columns, C), those of the pool if there is one; the same again, or with a pool uint8 numbers of
+            positions in windows where the largest are, the first of equals, or `NOWHERE`.
         """
         shape = self._pool or self._shape
         out = torch.empty(len(self._canvas), shape.rows, shape.columns, self._channels)
-        place = None if self._pool is None else torch.empty(out.shape, dtype=torch.uint8)
+        kept = out if self._pool is None else torch.empty(out.shape, dtype=torch.uint8)
         maps, row = self._maps(torch.empty), np.empty(2 * WIDE, np.float32)
+        flat_maps, flat_out, flat_kept = _flat(maps), _flat(out), _flat(kept)
         for first, count, patches in self._patches():
             torch.mm(patches.T, weight, out=maps[: patches.shape[1]])
-            if place is None:
-                _rectify(_flat(maps), _flat(out), first, count, *self._sizes)
+            if self._pool is None:
+                _rectify(flat_maps, flat_out, first, count, *self._sizes)
             else:
-                _pool(_flat(maps), row, _flat(out), _flat(place), first, count, *self._sizes)
-        return out, place
+                _pool(flat_maps, row, flat_out, flat_kept, first, count, *self._sizes)
+        return out, kept
 
-    def backward(self, out: Tensor, place: Tensor | None, gradient: Tensor) -> np.ndarray:
+    def backward(self, kept: Tensor, gradient: Tensor) -> np.ndarray:
         """Gradient of the weight (K + 1, C), float64.
 
         Args:
-            out, place: of `forward`.
+            kept: by `forward`.
             gradient: of the maps, as large as they are, contiguous.
         """
         # What no map and no window reaches stays zero.
-        slopes, row = self._maps(torch.zeros), np.empty(2 * WIDE, np.float32)
+        slopes = self._maps(torch.zeros)
+        let_through = _mask if self._pool is None else _unpool
+        arrays = _flat(kept), _flat(gradient), _flat(slopes)
         found = np.zeros((self._shape.down * self._shape.across + 1, self._channels))
         for first, count, patches in self._patches():
-            if place is None:
-                _mask(_flat(out), _flat(gradient), _flat(slopes), first, count, *self._sizes)
-            else:
-                _unpool(_flat(out), _flat(gradient), _flat(place), row, _flat(slopes), first, count, *self._sizes)
+            let_through(*arrays, first, count, *self._sizes)
             found += torch.mm(patches, slopes[: patches.shape[1]]).numpy()
         return found
 
@@ -244,26 +247,23 @@ def _pool(
                 for i in range(channels):
                     y = row[i]
                     out[o + i] = _ZERO if y <= _ZERO else y
-                    place[o + i] = np.uint8(np.int32(row[_SECOND + i]))
+                    place[o + i] = np.uint8(np.int32(_NOWHERE if y <= _ZERO else row[_SECOND + i]))
                 o += channels
 
 
-@njit(f"void({'float32[::1], ' * 2}uint8[::1], {'float32[::1], ' * 2}{_WINDOWS})", **_OPTIONS)
+@njit(f"void(uint8[::1], {'float32[::1], ' * 2}{_WINDOWS})", **_OPTIONS)
 def _unpool(
-    y, gradient, place, row, out, first, count, height, width, rows, columns, channels, down, across, pooled, across_pooled
-):  # fmt: skip
+    place, gradient, out, first, count, height, width, rows, columns, channels, down, across, pooled, across_pooled
+):
     o = first * pooled * across_pooled * channels
     for b in range(count):
         for r in range(pooled):
             for c in range(across_pooled):
                 start = ((b * height + r * down) * width + c * across) * channels
-                for i in range(channels):
-                    row[i] = _ZERO if y[o + i] <= _ZERO else gradient[o + i]
-                    row[_SECOND + i] = np.float32(place[o + i])
                 for k in range(min(down, rows - r * down)):
                     for m in range(min(across, columns - c * across)):
                         at = start + (k * width + m) * channels
                         number = np.float32(k * across + m)
                         for i in range(channels):
-                            out[at + i] = row[i] if row[_SECOND + i] == number else _ZERO
+                            out[at + i] = gradient[o + i] if np.float32(place[o + i]) == number else _ZERO
                 o += channels

@@ -16,7 +16,7 @@ from numba import njit
 
 WIDE = 1024
 """Most channels there may be."""
-LARGEST_WINDOW = 256
+LARGEST_WINDOW = 255
 """Most positions of a pooling window."""
 
 _TARGET = 256

@@ -64,18 +64,18 @@ def test_maps_and_gradients_are_pytorchs(size, channels, window, monkeypatch):
     images = _images(5, 11, 10) + 2
     weight = torch.randn(size[0] * size[1] + 1, channels, generator=torch.Generator().manual_seed(1))
     layer = _layer(images, size, channels, window)
-    y, place = layer.forward(weight)
+    y, kept = layer.forward(weight)
     exact = weight.double().requires_grad_(True)
     expected = _plain(images, size, exact, window)
     assert y.shape == expected.shape
     torch.testing.assert_close(y.double(), expected.detach(), rtol=1e-5, atol=1e-5)
     gradient = torch.randn(y.shape, generator=torch.Generator().manual_seed(2))
     expected.backward(gradient.double())
-    found = layer.backward(y, place, gradient)
+    found = layer.backward(kept, gradient)
     np.testing.assert_allclose(found, exact.grad.numpy(), rtol=0, atol=1e-5 * float(exact.grad.abs().max()))
     again = layer.forward(weight)
-    assert torch.equal(again[0], y) and (place is None or torch.equal(again[1], place))
-    assert np.array_equal(layer.backward(y, place, gradient), found)
+    assert torch.equal(again[0], y) and torch.equal(again[1], kept)
+    assert np.array_equal(layer.backward(kept, gradient), found)
 
 
 def test_the_first_of_equals_is_pooled():
@@ -89,6 +89,7 @@ def test_the_first_of_equals_is_pooled():
     alive = y > 0
     assert alive.double().mean() > 0.9
     assert torch.equal(place[alive].long(), (where // 9 % 3 * 2 + where % 9 % 2)[alive])
+    assert (place[~alive] == first_layer.NOWHERE).all()
 
 
 @pytest.mark.parametrize("window", [None, (2, 2)])

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from benchmark.training.convolutions import filter_convolutions
+from benchmark.training.convolutions_1d import shift_convolutions
 from benchmark.training.first_layer import fuse_first
 from benchmark.training.fused import fuse_norms
 from benchmark.training.members import Member, row_loss
@@ -82,6 +83,8 @@ class Alone(_Evaluation):
                 fuse_norms(self.net)
                 fuse_first(self.net)
                 filter_convolutions(self.net)
+        if self.device.type == "cpu" and settings.precision == "float32" and not settings.compile:
+            shift_convolutions(self.net)
         keys = seed_dropouts(self.net)
         self.keys = [dict(self.net.named_buffers())[name] for name in keys]
         self.program = torch.compile(self.net) if settings.compile else self.net

@@ -6,7 +6,8 @@ import torch
 
 from benchmark.config.schema_probe import Scaling
 
-_ROWS = 8192
+# Elements of a block of rows, so that its float64 copy stays in the cache.
+_BLOCK = 1 << 17
 
 
 def fit_scaling(features: torch.Tensor, parts: torch.Tensor, kind: Scaling) -> tuple[torch.Tensor, torch.Tensor]:
@@ -31,25 +32,23 @@ def fit_scaling(features: torch.Tensor, parts: torch.Tensor, kind: Scaling) -> t
     shift, scale = torch.zeros(folds, dim, **options), torch.ones(folds, dim, **options)
     if kind == "none":
         return shift, scale
-    blocks = [slice(start, start + _ROWS) for start in range(0, len(features), _ROWS)]
+    size = max(64, _BLOCK // dim)
+    blocks = [slice(start, start + size) for start in range(0, len(features), size)]
     weights = parts.to(torch.float64)
     counts = weights.sum(1)[:, None]
-    # Everything is taken relative to one training row, so that the second moment does not cancel.
-    pivot = features[parts.any(0).nonzero()[0, 0]].to(torch.float64)
-    moved = None
-    mean = torch.zeros_like(shift)
+    # Everything is taken relative to about the mean of all training rows, so that the second moment does not cancel.
+    taught = parts.any(0)
+    pivot = (taught.to(features.dtype) @ features / taught.sum()).to(torch.float64)
+    mean, second = torch.zeros_like(shift), torch.zeros_like(shift)
     for rows in blocks:
-        moved = features[rows].to(torch.float64).sub_(pivot)
+        moved = features[rows] - pivot
         mean.addmm_(weights[:, rows], moved)
+        if kind == "standard":
+            second.addmm_(weights[:, rows], moved.square_())
     mean /= counts
     if kind == "standard":
-        centre, second = mean.mean(0), torch.zeros_like(shift)
-        for rows in blocks:
-            if len(blocks) > 1:
-                moved = features[rows].to(torch.float64).sub_(pivot)
-            second.addmm_(weights[:, rows], moved.sub_(centre).square_())
         second /= counts
-        variance = second - (mean - centre) ** 2
+        variance = second - mean**2
         constant = variance <= 1e-12 * second
         return pivot + mean, torch.where(constant, 1.0, variance.clamp(min=0).sqrt())
     low, high = torch.full_like(shift, torch.inf), torch.full_like(shift, -torch.inf)

@@ -54,6 +54,15 @@ def test_held_out_rows_do_not_matter():
             torch.testing.assert_close(one[0], other[0], rtol=1e-7, atol=0)
 
 
+@pytest.mark.parametrize("kind", ["standard", "kehling", "minmax"])
+def test_features_in_double_precision_stay_as_they_are(kind):
+    features, parts = _parts()
+    features = features.double()
+    kept = features.clone()
+    fit_scaling(features, parts, kind)
+    assert torch.equal(kept, features)
+
+
 def test_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="not one of"):
         fit_scaling(*_parts(), "zscore")

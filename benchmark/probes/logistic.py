@@ -97,14 +97,20 @@ def _posterior(
     link: Link,
 ) -> np.ndarray:
     """Compute posteriors (..., n, C) for weights (..., C, F), bias (..., C) and one fold's scaling."""
+    dtype = weights.dtype
+    # The features lose a rounded shift, what is left of it goes to the bias; and the weights are scaled in their place.
+    near = shift.to(dtype)
+    raw = (weights / scale).to(dtype)
+    constant = bias - raw @ (shift - near).to(dtype)
+    raw, constant, shape = raw.flatten(0, -2), constant.reshape(-1, 1), bias.shape
     parts = []
     for start in range(0, len(features), _ROWS):
-        block = features[start : start + _ROWS]
-        scaled = ((block.to(torch.float64) - shift) / scale).to(weights.dtype)
-        parts.append(_apply_link(weights @ scaled.T + bias[..., None], link))
-    return np.concatenate(parts, axis=-2)
+        block = (features[start : start + _ROWS] - near).to(dtype)
+        parts.append(_apply_link(torch.addmm(constant, raw, block.T).view(*shape, -1), link))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
 
 
+@torch.inference_mode()
 def fit_logistic(
     features: torch.Tensor,
     labels: np.ndarray,
@@ -148,12 +154,11 @@ def fit_logistic(
     problem, columns = _problem(labels, parts.numpy(), splits, n_classes, settings, multilabel, path, dtype, device)
     if hinge:
         problem.hinge, problem.bias_penalty = True, float(settings.penalise_bias)
-    problem = problem.laid_out(design.layout)
-    coordinates, bias, iterations = solve_path(design, problem, settings.tol, settings.max_iter)
+    coordinates, bias, iterations = solve_path(design.matrices, problem, settings.tol, settings.max_iter)
 
     # Members are fold-major; a fold's members are one softmax or several single columns.
     folds = len(splits)
-    weights = torch.stack([design.weights(coordinates[:, i], problem.folds) for i in range(len(path))], 1)
+    weights = design.weights(coordinates.flatten(1, 2), problem.folds).unflatten(1, (len(path), -1))
     weights = (
         weights.view(folds, -1, len(path), *weights.shape[2:]).transpose(1, 2).reshape(folds, len(path), columns, -1)
     )
@@ -162,10 +167,9 @@ def fit_logistic(
     for fold, split in enumerate(splits):
         rows = torch.from_numpy(split.valid).to(device)
         scaling = (design.shift64[fold], design.scale64[fold])
-        blocks = (features[rows[start : start + _ROWS]] for start in range(0, len(rows), _ROWS))
-        posteriors = np.concatenate(
-            [_posterior(weights[fold], bias[fold], *scaling, block, link) for block in blocks], axis=-2
-        )
+        blocks = (features.index_select(0, some) for some in rows.split(_ROWS))
+        each = [_posterior(weights[fold], bias[fold], *scaling, block, link) for block in blocks]
+        posteriors = each[0] if len(each) == 1 else np.concatenate(each, axis=-2)
         scores[fold] = [score(fold, posterior) for posterior in posteriors]
     best = np.argmax(scores, axis=1)
     each, picked = torch.arange(folds), torch.from_numpy(best)
@@ -177,7 +181,7 @@ def fit_logistic(
         chosen=path[best],
         valid_scores=scores,
         path=path,
-        iterations=iterations.view(folds, -1, len(path)).amax(1).numpy(),
+        iterations=iterations.reshape(folds, -1, len(path)).max(1),
         link=link,
     )
 
@@ -231,6 +235,6 @@ def _problem(
         weights=tensor(weights.astype(settings.dtype)),
         folds=tensor(members),
         offset=tensor(offset.astype(settings.dtype)),
-        path=tensor(np.broadcast_to(path, (len(members), len(path)))),
+        path=np.tile(path, (len(members), 1)),
     )
     return problem, columns

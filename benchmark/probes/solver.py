@@ -1,21 +1,27 @@
-"""Penalised maximum likelihood for many members at once: L-BFGS in coordinates in which the Gram matrix is diagonal.
+"""Penalised maximum likelihood for many members at once: L-BFGS, preconditioned by the Gram matrix of the features.
 
 A member is one fold's problem (softmax over C classes, or one sigmoid column). Each walks its own path of penalties
 from strong to weak, independently of the members beside it, and leaves the batch at its end. It starts each penalty
-where the line through the last two solutions is best: weights of what can be told apart grow with the logarithm of C,
-so that most of the way is straight. Nocedal & Wright, "Numerical Optimization", 2nd ed., algorithms 7.4 and 7.5.
+where a line on from the last three solutions is best: weights of what can be told apart grow with the logarithm of C,
+so that most of the way is straight. The curvature is taken where that line has led to. Nocedal & Wright, "Numerical
+Optimization", 2nd ed., algorithms 7.4 and 7.5.
+
+Coordinates and logits are tensors; the few numbers of a member, such as the length of its step, are NumPy's.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 
-from benchmark.probes.design import FactorDesign, SharedDesign
-from benchmark.probes.layout import Layout
+from benchmark.probes.batch import Batch, Matrices
+from benchmark.probes.gram import Preconditioner
+from benchmark.probes.likelihood import Likelihood, dot
 
 _MEMORY = 5
-_ROWS = 2048
 _TRIALS = 12
+# How much of the difference between the last two ways is added to the next.
+_BEND = 0.5
 # Nats per row below which a loss is as good as zero.
 _NATS = 0.01
 
@@ -27,7 +33,7 @@ class Problem:
     Attributes:
         targets: (M, 1, n), int64 classes (softmax) or 0 and 1 as float (sigmoid, C = 1).
         weights: (M, n) float weight of each row in the likelihood; 0 outside the training part.
-        folds: (M,) int64, whose training part scales a member's features.
+        folds: (M,) int64, ascending, whose training part scales a member's features.
         offset: (M, C) float added to the logits; very negative for classes that are missing from a training part.
         path: (M, L) float64 inverse penalties, ascending.
         hinge: Whether the loss of single columns is the squared hinge, in place of the logistic loss.
@@ -38,240 +44,207 @@ class Problem:
     weights: torch.Tensor
     folds: torch.Tensor
     offset: torch.Tensor
-    path: torch.Tensor
+    path: np.ndarray
     hinge: bool = False
     bias_penalty: float = 0.0
 
-    def take(self, members: torch.Tensor) -> "Problem":
-        """Keep only some members."""
-        tensors = (getattr(self, name)[members] for name in ("targets", "weights", "folds", "offset", "path"))
-        return Problem(*tensors, self.hinge, self.bias_penalty)
 
-    def laid_out(self, layout: Layout) -> "Problem":
-        """The rows of each member's fold alone, as a design lays them out."""
-        if layout.place is None:
-            return self
-        place, there = layout.place[self.folds], layout.there[self.folds]
-        targets = self.targets.gather(2, place[:, None].expand(-1, self.targets.shape[1], -1))
-        return replace(self, targets=targets, weights=self.weights.gather(1, place) * there)
-
-
-def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Inner products (M,) of the members of two tensors (M, ...); a product and a sum are faster here than bmm."""
-    return (a * b).flatten(1).sum(1)
-
-
-def _likelihood(
-    logits: torch.Tensor, step: torch.Tensor, length: torch.Tensor, problem: Problem
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Evaluate the negative log-likelihood at a point of a line, in blocks of rows that stay in the cache.
-
-    Returns:
-        value and slope (M,) at `logits + length * step`, and the gradient in the logits (M, C, n) there.
-    """
-    _, classes, rows = logits.shape
-    value, slope = torch.zeros_like(length), torch.zeros_like(length)
-    residual = torch.empty_like(logits)
-    for start in range(0, rows, _ROWS):
-        part = slice(start, start + _ROWS)
-        z = torch.addcmul(logits[..., part], step[..., part], length[:, None, None])
-        y, w = problem.targets[..., part], problem.weights[:, part]
-        if problem.hinge:
-            sign = 2 * y - 1
-            short = (1 - sign * z).clamp_(min=0)
-            value += _dot((short * short)[:, 0], w)
-            r = torch.mul(short * sign, -2 * w[:, None], out=residual[..., part])
-            slope += _dot(r, step[..., part])
-            continue
-        if classes == 1:
-            p = torch.sigmoid(z)
-            value += _dot(torch.nn.functional.softplus(z).addcmul_(y, z, value=-1)[:, 0], w)
-        else:
-            p = torch.log_softmax(z, 1)
-            value -= _dot(p.gather(1, y)[:, 0], w)
-            p.exp_()
-        r = torch.mul(p, w[:, None], out=residual[..., part])
-        if classes == 1:
-            r.addcmul_(y, w[:, None], value=-1)
-        else:
-            r.scatter_add_(1, y, -w[:, None])
-        slope += _dot(r, step[..., part])
-    return value, slope, residual
+def _numbers(tensor: torch.Tensor) -> np.ndarray:
+    """A number of each member (M,) as float64."""
+    return tensor.cpu().numpy().astype(np.float64)
 
 
 class _Path:
-    """State of the members that are still on their way."""
+    """The members that are still on their way.
 
-    def __init__(self, design: SharedDesign | FactorDesign, problem: Problem, tol: float, max_iter: int):
+    Attributes:
+        x: (M, C, P + 1) where they are; the last coordinate is the bias, which may have no penalty.
+        place: (M,) the penalty at which they are.
+        used: (M,) iterations there.
+    """
+
+    def __init__(self, matrices: Matrices, problem: Problem, tol: float, max_iter: int):
         members, classes = problem.offset.shape
-        dtype, device, rows = problem.offset.dtype, problem.offset.device, problem.targets.shape[2]
-        self.design, self.problem, self.tol, self.max_iter = design, problem, tol, max_iter
-        # The last coordinate is the bias, which has no penalty.
-        self.x = torch.zeros(members, classes, design.dim + 1, dtype=dtype, device=device)
-        self.ridge = torch.ones(design.dim + 1, dtype=dtype, device=device)
+        like = {"dtype": problem.offset.dtype, "device": problem.offset.device}
+        self.matrices, self.tol, self.max_iter = matrices, tol, max_iter
+        self.real = np.dtype(str(like["dtype"]).removeprefix("torch."))
+        self.folds, self.path = problem.folds, problem.path
+        mass = problem.weights.sum(1)
+        self.mass, self.mass_there = _numbers(mass), mass.clamp(min=1e-30)
+        self.x = torch.zeros(members, classes, matrices.dim + 1, **like)
+        self.ridge = torch.ones(matrices.dim + 1, **like)
         self.ridge[-1] = problem.bias_penalty
-        self.logits = problem.offset[..., None].expand(-1, -1, rows).clone()
-        self.mass = problem.weights.sum(1)
-        # The solution before, and the way from the one before that.
-        self.last, self.jump = torch.zeros_like(self.x), torch.zeros_like(self.x)
-        self.pairs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        self.place = torch.zeros(members, dtype=torch.int64, device=device)
-        self.used = torch.zeros(members, dtype=torch.int64, device=device)
-        zero = torch.zeros(members, dtype=dtype, device=device)
-        self.value, _, residual = _likelihood(self.logits, self.logits, zero, problem)
-        self.gradient = self._backward(residual)
-        self.residual = residual
-        self.precondition()
+        # The solution before, and the way to it from the one before that.
+        self.last, self.way = torch.zeros_like(self.x), torch.zeros_like(self.x)
+        self.pairs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self.place, self.used = np.zeros(members, np.int64), np.zeros(members, np.int64)
+        self.batch = Batch(matrices, problem.folds)
+        logits = self.batch.spread(problem.offset)[..., None].expand(-1, -1, self.batch.size).clone()
+        targets, weights = self.batch.rows(problem.targets), self.batch.rows(problem.weights)
+        self.likelihood = Likelihood(logits, targets, weights, problem.hinge)
+        # The change of the logits along a direction.
+        self.step = torch.zeros_like(logits)
+        self.inverse = Preconditioner(matrices.gram, problem.folds, tuple(self.x.shape), mass, problem.bias_penalty)
+        # Value of the likelihood and of the penalty, C, and the slope along the direction.
+        self.value, _ = self._evaluate(np.zeros(members))
+        self.penalty, self.strength, self.slope = (np.zeros(members) for _ in range(3))
+        # Gradients of the likelihood and of the objective, and where to go.
+        self.uphill = self.batch.backward(self.likelihood.residual)
+        self.gradient, self.direction = torch.empty_like(self.x), torch.empty_like(self.x)
+        self._curve()
 
-    def _backward(self, residual: torch.Tensor) -> torch.Tensor:
-        coordinates, bias = self.design.backward(residual, self.problem.folds)
-        return torch.cat([coordinates, bias[..., None]], 2)
+    def tensor(self, numbers: np.ndarray) -> torch.Tensor:
+        """Numbers (M,) where the members are."""
+        return torch.from_numpy(numbers.astype(self.real)).to(self.x.device)
 
-    def precondition(self) -> None:
-        """Refresh the inverse diagonal Hessian: mean p (1 - p) of a class times the spectrum, plus the penalty."""
-        problem = self.problem
-        self.strength = problem.path.gather(1, self.place[:, None])[:, 0].to(self.x.dtype)
-        if problem.hinge:
-            # Twice the weight of the rows within the margin.
-            size = problem.weights[:, None] * (self.residual != 0)
-            spread = 2 * size.sum(2) / self.mass.clamp(min=1e-30)[:, None]
-            self._invert(spread.clamp(min=1e-3))
-            return
-        # residual = weight (p - y), so |residual| (1 - |residual| / weight) is weight p (1 - p) for targets of 0 and 1.
-        size = self.residual.abs()
-        weights = problem.weights[:, None].clamp(min=1e-30)
-        spread = (size - size * size / weights).sum(2) / self.mass.clamp(min=1e-30)[:, None]
-        self._invert(spread.clamp(min=1e-7))
+    def _evaluate(self, length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Value and slope (M,) of the likelihood a length (M,) along the step."""
+        found = self.likelihood.evaluate(self.step, self.batch.spread(self.tensor(length)))
+        value, slope = (self.batch.sums(each) for each in found)
+        return value, slope
 
-    def _invert(self, spread: torch.Tensor) -> None:
-        problem = self.problem
-        spectrum = torch.cat([self.design.spectrum[problem.folds], self.mass[:, None].clamp(min=1e-30)], 1)
-        hessian = self.strength[:, None, None] * spread[..., None] * spectrum[:, None] + self.ridge
-        self.inverse = 1 / hessian.clamp(min=1e-20)
+    def begin(self, members: np.ndarray) -> np.ndarray:
+        """Let members (m,) begin with the penalty at which they are: which of them (m,) have solved it already?"""
+        which = self._index(members)
+        self.strength[members] = self.path[members, self.place[members]]
+        x = self.x[which]
+        penalised = x * self.ridge
+        gradient = torch.addcmul(penalised, self.uphill[which], self.tensor(self.strength[members])[:, None, None])
+        self.penalty[members] = 0.5 * _numbers(dot(penalised, x))
+        # On along the way from the solution before, bent on as it has bent, where that goes down.
+        way = x - self.last[which]
+        onward = torch.add(way, way - self.way[which], alpha=_BEND)
+        self.last[which], self.way[which] = x, way
+        self.gradient[which], self.direction[which] = gradient, onward
+        self.slope[members] = _numbers(dot(gradient, onward))
+        for _, _, rho in self.pairs:
+            rho[which] = 0
+        self.used[members] = 0
+        solved = np.zeros(len(members), bool)
+        lost = np.flatnonzero(self.slope[members] >= 0)
+        if len(lost):
+            solved[lost] = self._descend(members[lost])
+        return solved
 
-    def remember(self, step: torch.Tensor, change: torch.Tensor) -> None:
-        """Keep a step and the change of the likelihood's gradient along it."""
-        self.pairs = [*self.pairs[1 - _MEMORY :], (step, change, *self._curvature(step, change))]
+    def _descend(self, members: np.ndarray) -> np.ndarray:
+        """Direct members (m,) down the preconditioned gradient: which of them (m,) need not go?"""
+        which = self._index(members)
+        self._renew(members)
+        gradient = self.gradient[which]
+        direction = self.inverse.apply(gradient, which).neg_()
+        self.direction[which], self.slope[members] = direction, _numbers(dot(gradient, direction))
+        return self._promise(-self.slope[members], members)
 
-    def _curvature(self, step: torch.Tensor, change: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The change of the whole gradient at the present penalties, and one over its product with the step."""
-        y = torch.addcmul(step * self.ridge, change, self.strength[:, None, None])
-        curvature = _dot(step, y)
-        return y, torch.where(curvature > 0, 1 / curvature.clamp(min=1e-30), 0.0)
+    def _index(self, members: np.ndarray) -> torch.Tensor | slice:
+        """Members (m,) as an index of tensors."""
+        return slice(None) if len(members) == len(self.x) else torch.from_numpy(members).to(self.x.device)
 
-    def objective(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compute value (M,) and gradient (M, C, P + 1) at the present penalties."""
-        penalised = self.x * self.ridge
-        value = self.strength * self.value + 0.5 * _dot(penalised, self.x)
-        return value, torch.addcmul(penalised, self.gradient, self.strength[:, None, None])
+    def _curve(self) -> None:
+        """Take the curvature of the loss where the members are."""
+        spread = self.batch.total(self.likelihood.spread()) / self.mass_there[:, None]
+        self.spread = spread.clamp_(min=1e-3 if self.likelihood.hinge else 1e-7)
 
-    def direction(self, gradient: torch.Tensor) -> torch.Tensor:
-        """Two-loop recursion over the pairs that were kept at the present penalties."""
-        q, kept = gradient.clone(), []
+    def _renew(self, members: np.ndarray) -> None:
+        """Let the preconditioner of members (m,) take their penalties and curvature."""
+        which = self._index(members)
+        self.inverse.renew(which, self.tensor(self.strength[members]), self.spread[which])
+
+    def _promise(self, decrement: np.ndarray, members: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """Whether a Newton decrement (m,) of some members promises too little to go on."""
+        value = self.strength[members] * (self.value[members] + _NATS * self.mass[members]) + self.penalty[members]
+        return decrement <= 2 * self.tol * value
+
+    def turn(self) -> np.ndarray:
+        """Take the gradient where the members are and a new direction; which (M,) have solved their penalty?"""
+        strength = self.tensor(self.strength)[:, None, None]
+        before, self.gradient = self.gradient, torch.addcmul(self.x * self.ridge, self.uphill, strength)
+        change = self.gradient - before
+        curvature = dot(self.moved, change, keepdim=True)
+        rho = (curvature > 0) / curvature.clamp(min=1e-30)
+        self.pairs = [*self.pairs[1 - _MEMORY :], (self.moved, change, rho)]
         self.pairs = self.pairs[len(self.pairs) - min(len(self.pairs), int(self.used.max())) :]
-        for step, _, y, rho in reversed(self.pairs):
-            a = rho * _dot(step, q)
-            q.addcmul_(y, a[:, None, None], value=-1)
-            kept.append((step, y, rho, a))
-        d = q.mul_(self.inverse)
-        for step, y, rho, a in reversed(kept):
-            d.addcmul_(step, (a - rho * _dot(y, d))[:, None, None])
+        jumped = np.flatnonzero(self.used == 1)
+        if len(jumped):
+            self._curve()
+            self._renew(jumped)
+        self.direction = self._recursion()
+        self.slope = _numbers(dot(self.gradient, self.direction))
+        return self._promise(-self.slope) | (self.used >= self.max_iter)
+
+    def _recursion(self) -> torch.Tensor:
+        """Two-loop recursion over the pairs that were kept at the present penalties."""
+        q, kept = self.gradient.clone(), []
+        for step, change, rho in reversed(self.pairs):
+            a = rho * dot(step, q, keepdim=True)
+            q.addcmul_(change, a, value=-1)
+            kept.append((step, change, rho, a))
+        d = self.inverse.apply(q)
+        for step, change, rho, a in reversed(kept):
+            d.addcmul_(step, a - rho * dot(change, d, keepdim=True))
         return d.neg_()
 
-    def search(self, direction: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-        """Find step lengths (M,) by secants on the line; the logits are linear in it, so a trial costs no product."""
-        step = self.design.forward(direction[..., :-1], direction[..., -1], self.problem.folds)
-        slope0 = _dot(gradient, direction)
-        along, square = _dot(self.x * self.ridge, direction), _dot(direction * self.ridge, direction)
-        start = self.strength * self.value
-        noise = 4 * torch.finfo(start.dtype).eps * (start + along.abs())
-        length, low, low_slope = torch.ones_like(slope0), torch.zeros_like(slope0), slope0
-        high = torch.full_like(slope0, torch.inf)
+    def go(self) -> None:
+        """Go a step along the direction: lengths by secants; the logits are linear in it, so a trial costs no product."""
+        self.batch.forward(self.direction, self.step)
+        penalised = self.direction * self.ridge
+        along, square = _numbers(dot(self.x, penalised)), _numbers(dot(self.direction, penalised))
+        start, slope0 = self.strength * self.value, self.slope
+        noise = 4 * np.finfo(self.real).eps * (start + np.abs(along))
+        length, low, low_slope = np.ones_like(start), np.zeros_like(start), slope0
+        high = np.full_like(start, np.inf)
         for trial in range(_TRIALS):
-            value, slope, residual = _likelihood(self.logits, step, length, self.problem)
+            value, slope = self._evaluate(length)
             gain = self.strength * value - start + length * along + 0.5 * length**2 * square
             slope = self.strength * slope + along + length * square
-            good = (slope.abs() <= 0.6 * slope0.abs()) & (gain <= noise)
+            good = (np.abs(slope) <= 0.6 * np.abs(slope0)) & (gain <= noise)
             if good.all() or trial == _TRIALS - 1:
                 break
             # The slope grows along the line: a secant from the last point before the minimum, kept well inside the
             # bracket.
-            secant = low + (length - low) * low_slope / (low_slope - slope).clamp(max=-1e-30)
+            secant = low + (length - low) * low_slope / np.minimum(low_slope - slope, -1e-30)
             short = slope < 0
-            high = torch.where(short, high, length)
-            guess = torch.where(
-                high.isinf(),
-                torch.minimum(torch.where(secant > length, secant, 4 * length), 4 * length).maximum(1.5 * length),
-                secant.clamp(min=0),
-            )
-            low, low_slope = torch.where(short, length, low), torch.where(short, slope, low_slope)
-            width = high - low
-            guess = torch.where(high.isinf(), guess, guess.maximum(low + 0.1 * width).minimum(low + 0.6 * width))
-            length = torch.where(good, length, guess)
-        # A line on which rounding hides all progress is left where it was; the caller sees a step of no length.
-        length = torch.where(gain <= noise, length, 0.0)
-        if (length == 0).any():
-            value, _, residual = _likelihood(self.logits, step, length, self.problem)
-        self.logits.addcmul_(step, length[:, None, None])
-        self.value, self.residual = value, residual
-        return length
+            high = np.where(short, high, length)
+            low, low_slope = np.where(short, length, low), np.where(short, slope, low_slope)
+            beyond = np.clip(np.where(secant > length, secant, 4 * length), 1.5 * length, 4 * length)
+            with np.errstate(invalid="ignore"):
+                inside = np.clip(secant, low + 0.1 * (high - low), low + 0.6 * (high - low))
+            length = np.where(good, length, np.where(np.isinf(high), beyond, inside))
+        # A line on which rounding hides all progress is left where it was.
+        stuck = ~(gain <= noise)
+        if stuck.any():
+            length = np.where(stuck, 0.0, length)
+            value, _ = self._evaluate(length)
+        there = self.tensor(length)
+        self.likelihood.advance(self.step, self.batch.spread(there))
+        self.moved = self.direction * there[:, None, None]
+        self.x += self.moved
+        self.value, self.penalty = value, self.penalty + length * along + 0.5 * length**2 * square
+        self.uphill = self.batch.backward(self.likelihood.residual)
+        self.used += 1
+        self.used[stuck] = self.max_iter
 
-    def look(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Ask where the present penalty is solved, and where to go elsewhere.
-
-        Returns:
-            solved (M,) bool, the descent direction and the gradient at the present penalties.
-        """
-        value, gradient = self.objective()
-        direction = self.direction(gradient)
-        decrement = -_dot(gradient, direction)
-        solved = (decrement <= 2 * self.tol * (value + _NATS * self.strength * self.mass)) | (
-            self.used >= self.max_iter
-        )
-        fresh = self.used == 0
-        if fresh.any():
-            onward = fresh & (_dot(gradient, self.jump) < 0)
-            direction = torch.where(onward[:, None, None], self.jump, direction)
-        return solved, direction, gradient
-
-    def go_on(self, members: torch.Tensor) -> None:
-        """Send members, which have solved their penalty, to the next."""
-        self.place[members] += 1
-        self.used[members] = 0
-        self.jump[members] = self.x[members] - self.last[members]
-        self.last[members] = self.x[members]
-        for pair in self.pairs:
-            for tensor in pair:
-                tensor[members] = 0
-
-    def take(self, members: torch.Tensor) -> None:
-        """Keep only some members."""
-        self.problem = self.problem.take(members)
-        for name in (
-            "x",
-            "last",
-            "jump",
-            "logits",
-            "mass",
-            "place",
-            "used",
-            "value",
-            "gradient",
-            "residual",
-            "strength",
-            "inverse",
-        ):
+    def take(self, going: np.ndarray) -> None:
+        """Keep only some members (M,) bool."""
+        members = torch.from_numpy(going).to(self.x.device)
+        cells = members[self.batch.member]
+        self.likelihood.take(cells)
+        self.inverse.take(members)
+        self.step = self.step[cells]
+        for name in ("folds", "mass_there", "x", "last", "way", "spread", "uphill", "gradient", "direction"):
             setattr(self, name, getattr(self, name)[members])
+        for name in ("path", "mass", "place", "used", "value", "penalty", "strength", "slope"):
+            setattr(self, name, getattr(self, name)[going])
         self.pairs = [tuple(tensor[members] for tensor in pair) for pair in self.pairs]
+        self.batch = Batch(self.matrices, self.folds)
 
 
 def solve_path(
-    design: SharedDesign | FactorDesign, problem: Problem, tol: float, max_iter: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    matrices: Matrices, problem: Problem, tol: float, max_iter: int
+) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     """Minimise `C * sum_i w_i loss_i + |W|^2 / 2` for every member at every C of its path.
 
     Args:
-        design: Features of all folds.
+        matrices: Features of all folds.
         problem: Members.
         tol: A penalty is solved when the Newton decrement promises less than this part of the objective.
         max_iter: Largest number of iterations at one penalty.
@@ -279,31 +252,26 @@ def solve_path(
     Returns:
         coordinates (M, L, C, P), bias (M, L, C), iterations (M, L) int64.
     """
-    members, classes = problem.offset.shape
-    length = problem.path.shape[1]
-    state = _Path(design, problem, tol, max_iter)
-    solution = state.x.new_zeros(members, length, classes, design.dim + 1)
-    iterations = torch.zeros(members, length, dtype=torch.int64)
-    alive = torch.arange(members, device=state.x.device)
+    members, length = problem.path.shape
+    state = _Path(matrices, problem, tol, max_iter)
+    solution = state.x.new_zeros(members, length, *state.x.shape[1:])
+    iterations = np.zeros((members, length), np.int64)
+    alive = np.arange(members)
+    solved = state.begin(alive)
     while True:
-        solved, direction, gradient = state.look()
         while solved.any():
-            where = solved.nonzero()[:, 0]
-            solution[alive[where], state.place[where]] = state.x[where]
-            iterations[alive[where].cpu(), state.place[where].cpu()] = state.used[where].cpu()
-            state.go_on(where)
+            done = np.flatnonzero(solved)
+            solution[alive[done], state.place[done]] = state.x[done]
+            iterations[alive[done], state.place[done]] = state.used[done]
+            state.place[done] += 1
             going = state.place < length
+            if not going.any():
+                return solution[..., :-1], solution[..., -1] + problem.offset[:, None], iterations
             if not going.all():
                 state.take(going)
-                alive = alive[going]
-                if not len(alive):
-                    return solution[..., :-1], solution[..., -1] + problem.offset[:, None], iterations
-            state.precondition()
-            solved, direction, gradient = state.look()
-        taken = state.search(direction, gradient)
-        moved = taken[:, None, None] * direction
-        state.x += moved
-        before, state.gradient = state.gradient, state._backward(state.residual)
-        state.remember(moved, state.gradient - before)
-        state.used += 1
-        state.used[taken == 0] = max_iter
+                alive, solved = alive[going], solved[going]
+            done = np.flatnonzero(solved)
+            if len(done):
+                solved[done] = state.begin(done)
+        state.go()
+        solved = state.turn()

@@ -155,8 +155,8 @@ def _give_back(maps: Iterable[mmap.mmap]) -> None:
 
 
 def _finite(values: np.ndarray) -> torch.Tensor:
-    # The sum is not finite if any value is not, and costs no memory; a large finite sum is looked at closely.
-    if not np.isfinite(values.sum(dtype=np.float64)) and not np.isfinite(values).all():
+    # The sum of squares is not finite if any value is not, and costs no memory; if it only overflows, a closer look tells.
+    if not np.isfinite(np.vdot(values, values)) and not np.isfinite(values).all():
         row = np.flatnonzero(~np.isfinite(values).all(1))[0]
         raise ValueError(f"features hold NaN or infinity (first in row {row} of those read)")
     return torch.from_numpy(values)

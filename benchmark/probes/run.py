@@ -83,7 +83,9 @@ class Items:
 
     def of(self, clips: np.ndarray) -> np.ndarray:
         """Find the items of some clips, as sorted int64 indices."""
-        return np.flatnonzero(np.isin(self.clip, clips))
+        wanted = np.zeros(1 + max(np.max(part, initial=-1) for part in (clips, self.clip)), bool)
+        wanted[clips] = True
+        return np.flatnonzero(wanted[self.clip])
 
     def split(self, split: Split) -> Split:
         """The split of clips as one of items."""
@@ -211,8 +213,8 @@ def answer(
 
 def _answer(fit: Fit, fold: int, features: torch.Tensor, rows: np.ndarray) -> np.ndarray:
     """Posteriors of some rows, which are copied in blocks."""
-    starts = range(0, max(len(rows), 1), _ROWS)
-    return np.concatenate([fit.posterior(fold, features[rows[start : start + _ROWS]]) for start in starts], axis=-2)
+    blocks = torch.from_numpy(rows).to(features.device).split(_ROWS)
+    return np.concatenate([fit.posterior(fold, features.index_select(0, some)) for some in blocks], axis=-2)
 
 
 def _balance(labels: np.ndarray, splits: Sequence[Split], ids: Sequence, seed: int, balance: Balance) -> list[Split]:

@@ -38,6 +38,22 @@ def batch_innermost(x, out, batch, length, channels):
             first = last
 
 
+@numba.njit(**_SUMS)
+def _add_to_pair(x, at, n, weight, w, by_row, by_source, out, to, m, size):
+    """Add products of four rows of x, from `at` on, to two rows of `out`."""
+    p, q, r, s = at, at + n, at + n + n, at + n + n + n
+    first, second = to, to + m
+    e, f = weight[w], weight[w + by_source]
+    g, h = weight[w + _2 * by_source], weight[w + _3 * by_source]
+    v = w + by_row
+    e2, f2 = weight[v], weight[v + by_source]
+    g2, h2 = weight[v + _2 * by_source], weight[v + _3 * by_source]
+    for i in range(size):
+        a, b, c, d = x[p + i], x[q + i], x[r + i], x[s + i]
+        out[first + i] += (e * a + f * b) + (g * c + h * d)
+        out[second + i] += (e2 * a + f2 * b) + (g2 * c + h2 * d)
+
+
 @numba.njit(f"void({_FLAT}, {_FLAT}, uint64, uint64, {_FLAT}, {_TAPS}, {_FLAT}, uint64, uint64)", **_SUMS)
 def dense(x, weight, by_row, by_source, bias, source, target, count, out, rows, sources):
     """Write `bias[o]` and the sum of `weight[o, c, k] * x[c, source[k] :]` from `target[k]` on to each row o of `out`.
@@ -51,29 +67,34 @@ def dense(x, weight, by_row, by_source, bias, source, target, count, out, rows, 
         rows, sources: O and C.
     """
     n, m = np.uint64(x.size) // sources, np.uint64(out.size) // rows
-    fours = sources - sources % _4
+    pairs, fours = rows - rows % _2, sources - sources % _4
     start = _0
     while start < m:
         end = min(start + _TILE, m)
         for o in range(rows):
             for i in range(o * m + start, o * m + end):
                 out[i] = bias[o]
+        for o in range(rows):
+            # Two rows at once, as what is read is needed for both.
+            whole = o < pairs
+            if whole and o % _2 == _1:
+                continue
             for k in range(np.uint64(source.size)):
                 first, last = max(start, target[k]), min(end, target[k] + count[k])
                 if first >= last:
                     continue
                 size, to, at, w = last - first, o * m + first, source[k] + first - target[k], o * by_row + k
-                for c in range(_0, fours, _4):
-                    p, q = at + c * n, at + c * n + n
-                    r, s = q + n, q + n + n
-                    e, f = weight[w + c * by_source], weight[w + (c + _1) * by_source]
-                    g, h = weight[w + (c + _2) * by_source], weight[w + (c + _3) * by_source]
-                    for i in range(size):
-                        out[to + i] += (e * x[p + i] + f * x[q + i]) + (g * x[r + i] + h * x[s + i])
-                for c in range(fours, sources):
+                if whole:
+                    for c in range(_0, fours, _4):
+                        _add_to_pair(x, at + c * n, n, weight, w + c * by_source, by_row, by_source, out, to, m, size)
+                for c in range(fours if whole else _0, sources):
                     p, e = at + c * n, weight[w + c * by_source]
                     for i in range(size):
                         out[to + i] += e * x[p + i]
+                    if whole:
+                        e = weight[w + by_row + c * by_source]
+                        for i in range(size):
+                            out[to + m + i] += e * x[p + i]
         start = end
 
 

@@ -1,8 +1,9 @@
 """A 1-D convolution of maps (C, T, B) and its gradients, as sums of shifted rows.
 
-Matrix products where there are many channels; else our own loops, as measured (AVX-512, one thread, microseconds for 43
-frames of 64 examples and 3 taps, matrix products and loops). Maps, 16 to 8 channels: 85 and 75, 8 to 16: 96 and 73; 22 to
-16: 112 and 192. The gradient of the weight is always loops: 8 to 16 channels 120 and 54, 128 to 16 691 and 676.
+Matrix products where there are many channels; else our own loops, as measured (AVX-512, one thread, microseconds for
+frames of 64 examples and 3 taps, matrix products and loops). Maps of 43 frames, 16 to 8 channels: 75 and 58; 16 to 32: 154
+and 193; of 16 frames, 16 to 32: 87 and 80. The gradient of the weight is always loops: 43 frames, 8 to 16 channels 120 and
+54, 128 to 16 691 and 676.
 """
 
 from functools import lru_cache
@@ -13,9 +14,6 @@ import torch
 from torch import Tensor
 
 from benchmark.kernels import shifted as kernels
-
-# Of inputs or of outputs of a dense convolution that is one of loops.
-_FEW_CHANNELS = 8
 
 
 class Shape(NamedTuple):
@@ -51,6 +49,11 @@ def _slices(shape: Shape) -> list[tuple[int, slice, slice]]:
     return [(k, slice(a, a + count), slice(b, b + count)) for k, (a, b, count) in enumerate(places) if count]
 
 
+def _is_small(rows: int, inputs: int, kernel: int) -> bool:
+    """Whether the sums of a dense convolution are loops."""
+    return min(rows, inputs) <= 8 or (kernel > 1 and rows * inputs <= 512)
+
+
 def flat(x: Tensor) -> np.ndarray:
     """Numbers as they lie in memory where x is contiguous, else a copy in order."""
     return x.detach().numpy().reshape(-1)
@@ -63,7 +66,7 @@ def maps_of(x: Tensor, shape: Shape, weight: Tensor, bias: Tensor | None) -> Ten
     taps, start = _taps(shape), np.zeros(rows, np.float32) if bias is None else flat(bias)
     if shape.depthwise:
         kernels.depthwise(flat(x), flat(weight), start, *taps, flat(maps))
-    elif min(rows, inputs) <= _FEW_CHANNELS:
+    elif _is_small(rows, inputs, kernel):
         by_row = inputs * kernel
         kernels.dense(flat(x), flat(weight), by_row, kernel, start, *taps, flat(maps), rows, inputs)
     else:
@@ -98,7 +101,7 @@ def _inputs_gradient(x: Tensor, shape: Shape, weight: Tensor, slope: Tensor) -> 
     found, start = torch.empty_like(x), np.zeros(x.shape[0], np.float32)
     if shape.depthwise:
         kernels.depthwise(flat(slope), flat(weight), start, target, source, count, flat(found))
-    elif min(rows, inputs) <= _FEW_CHANNELS:
+    elif _is_small(rows, inputs, kernel):
         steps = kernel, inputs * kernel
         kernels.dense(flat(slope), flat(weight), *steps, start, target, source, count, flat(found), inputs, rows)
     else:

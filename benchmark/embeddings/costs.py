@@ -21,6 +21,7 @@ _SECONDS = {"transformers": 30, "openl3": 1}
 _SECONDS_OTHERWISE = 10
 # In float32 on a processor these trade multiplications for other work (Winograd, Fourier); in bfloat16 they do not.
 _PLAIN_IN_BFLOAT16 = ("openl3", "beats", "panns")
+_THREADS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +68,7 @@ def count(config: EmbeddingConfig) -> Cost:
         UserError: it cannot be built without its own weights.
     """
     import numpy as np
+    import torch
     from torch import nn
     from torch.nn.utils import parametrize
     from torch.utils.flop_counter import FlopCounterMode
@@ -91,8 +93,14 @@ def count(config: EmbeddingConfig) -> Cost:
         for layer in layers
         if isinstance(layer, nn.RNNBase)
     ]
-    with FlopCounterMode(display=False) as counter:
-        frames, _ = embedding.embed([(0.1 * noise).astype(np.float32)])[0]
+    threads = torch.get_num_threads()
+    # With so many, convolutions are not filtered along their rows, which would hide half of their products.
+    torch.set_num_threads(max(threads, _THREADS))
+    try:
+        with FlopCounterMode(display=False) as counter:
+            frames, _ = embedding.embed([(0.1 * noise).astype(np.float32)])[0]
+    finally:
+        torch.set_num_threads(threads)
     for hook in hooks:
         hook.remove()
     macs = counter.get_total_flops() / 2 + sum(recurrent)

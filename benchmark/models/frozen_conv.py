@@ -5,12 +5,17 @@ Cnn14, whose maps are 4 and 2 wide, take more than half of its time. There the p
 which costs little and lets the matrix product run at full speed.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
 # Up to this width the product is faster, measured on x86 with AVX-512.
 _NARROW = 4
+
+Kind = TypeVar("Kind", bound=nn.Conv2d)
 
 
 class FrozenConv2d(nn.Conv2d):
@@ -19,20 +24,7 @@ class FrozenConv2d(nn.Conv2d):
     @classmethod
     def of(cls, convolution: nn.Conv2d) -> "FrozenConv2d":
         """The same convolution with the same weights, its kernel in channels-last layout."""
-        with torch.device("meta"):
-            frozen = cls(
-                convolution.in_channels,
-                convolution.out_channels,
-                convolution.kernel_size,
-                padding=convolution.padding,
-                bias=convolution.bias is not None,
-            )
-        frozen.weight = nn.Parameter(
-            convolution.weight.detach().contiguous(memory_format=torch.channels_last), requires_grad=False
-        )
-        if convolution.bias is not None:
-            frozen.bias = nn.Parameter(convolution.bias.detach(), requires_grad=False)
-        return frozen.eval()
+        return frozen(cls, convolution, torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or (x.shape[3] > _NARROW and self.in_channels > 1):
@@ -46,15 +38,46 @@ class FrozenConv2d(nn.Conv2d):
         return linear(patches.flatten(3), kernel, self.bias).permute(0, 3, 1, 2)
 
 
+def frozen(kind: type[Kind], convolution: nn.Conv2d, memory_format: torch.memory_format) -> Kind:
+    """A convolution of another kind, of stride 1, with the weights of `convolution`, which need no gradient."""
+    with torch.device("meta"):
+        made = kind(
+            convolution.in_channels,
+            convolution.out_channels,
+            convolution.kernel_size,
+            padding=convolution.padding,
+            bias=convolution.bias is not None,
+        )
+    made.weight = nn.Parameter(convolution.weight.detach().contiguous(memory_format=memory_format), requires_grad=False)
+    if convolution.bias is not None:
+        made.bias = nn.Parameter(convolution.bias.detach(), requires_grad=False)
+    return made.eval()
+
+
+def replace_layers(net: nn.Module, chosen: Callable[[nn.Module], bool], made: Callable[[nn.Conv2d], nn.Module]) -> None:
+    """Replace, in place, the chosen layers of `net`."""
+    for name, module in net.named_children():
+        if chosen(module):
+            setattr(net, name, made(module))
+        else:
+            replace_layers(module, chosen, made)
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Whether `module` is a convolution with stride 1, zero padding by number, no dilation and one group."""
+    return (
+        isinstance(module, nn.Conv2d)
+        and module.padding_mode == "zeros"
+        and isinstance(module.padding, tuple)
+        and (module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1)
+    )
+
+
 def freeze_convolutions(net: nn.Module) -> None:
     """Replace, in place, the convolutions of `net` that keep the size of their maps and see all channels."""
-    for parent in list(net.modules()):
-        for name, module in list(parent.named_children()):
-            if type(module) is nn.Conv2d and _same(module):
-                setattr(parent, name, FrozenConv2d.of(module))
+    replace_layers(net, lambda module: type(module) is nn.Conv2d and _same(module), FrozenConv2d.of)
 
 
 def _same(convolution: nn.Conv2d) -> bool:
-    plain = convolution.stride == (1, 1) and convolution.dilation == (1, 1) and convolution.groups == 1
     sizes = zip(convolution.kernel_size, convolution.padding, strict=True)
-    return plain and all(size > 1 and size == 2 * padding + 1 for size, padding in sizes)
+    return is_plain(convolution) and all(size > 1 and size == 2 * padding + 1 for size, padding in sizes)

@@ -94,10 +94,9 @@ class Panns(nn.Module, abc.ABC):
         """
         fold_norms(self)
         if winograd:
-            for block in filter(None, (getattr(self, name, None) for name in _WINOGRAD_BLOCKS)):
-                use_winograd(block)
-            for block in filter(None, (getattr(self, name, None) for name in _ROW_BLOCKS)):
-                filter_rows(block)
+            for names, use in ((_WINOGRAD_BLOCKS, use_winograd), (_ROW_BLOCKS, filter_rows)):
+                for block in filter(None, (getattr(self, name, None) for name in names)):
+                    use(block)
         freeze_convolutions(self)
         norm = self.bn0
         self.to(dtype).to(memory_format=torch.channels_last)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.kernels.row_filter import RowFilter
+from benchmark.models.frozen_conv import frozen, is_plain, replace_layers
 
 LEAST_INPUTS, LEAST_OUTPUTS = 64, 128
-_MOST_THREADS = 2
+MOST_THREADS = 2
 
 
 class RowConv2d(nn.Conv2d):
@@ -18,15 +19,10 @@ class RowConv2d(nn.Conv2d):
 
     @classmethod
     def of(cls, convolution: nn.Conv2d) -> "RowConv2d":
-        """The same convolution, with its parameters."""
-        with torch.device("meta"):
-            own = cls(
-                convolution.in_channels, convolution.out_channels, convolution.kernel_size,
-                padding=convolution.padding, bias=convolution.bias is not None,
-            )  # fmt: skip
-        own.weight, own.bias = convolution.weight.requires_grad_(False), convolution.bias
+        """The same convolution with the same weights."""
+        own = frozen(cls, convolution, torch.preserve_format)
         own._filters = {}
-        return own.eval()
+        return own
 
     def forward(self, x: Tensor) -> Tensor:
         if not pays(x):
@@ -46,7 +42,7 @@ def pays(x: Tensor) -> bool:
     return (
         x.device.type == "cpu"
         and x.dtype == torch.float32
-        and torch.get_num_threads() <= _MOST_THREADS
+        and torch.get_num_threads() <= MOST_THREADS
         and not torch.is_autocast_enabled("cpu")
     )
 
@@ -54,10 +50,8 @@ def pays(x: Tensor) -> bool:
 def is_suited(module: nn.Module) -> bool:
     """Whether `module` is a 3 x 3 convolution of stride 1 with enough channels to gain by it."""
     return (
-        isinstance(module, nn.Conv2d)
-        and isinstance(module.padding, tuple)
-        and module.padding_mode == "zeros"
-        and (module.kernel_size, module.stride, module.dilation, module.groups) == ((3, 3), (1, 1), (1, 1), 1)
+        is_plain(module)
+        and module.kernel_size == (3, 3)
         and module.in_channels >= LEAST_INPUTS
         and module.out_channels >= LEAST_OUTPUTS
     )
@@ -65,8 +59,4 @@ def is_suited(module: nn.Module) -> bool:
 
 def filter_rows(net: nn.Module) -> None:
     """Replace, in place, those convolutions of `net` that are faster this way on a CPU, in float32."""
-    for name, module in net.named_children():
-        if type(module) is nn.Conv2d and is_suited(module):
-            setattr(net, name, RowConv2d.of(module))
-        else:
-            filter_rows(module)
+    replace_layers(net, lambda module: type(module) is nn.Conv2d and is_suited(module), RowConv2d.of)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmark.models.frozen_conv import is_plain, replace_layers
+
 TILE = 4
 _REACH = TILE + 2
 
@@ -67,22 +69,13 @@ class WinogradConv2d(nn.Module):
 
 def is_suited(module: nn.Module) -> bool:
     """Whether `module` is a 3 x 3 convolution with stride 1, zero padding of 1 and one group."""
-    if not isinstance(module, nn.Conv2d) or module.padding_mode != "zeros":
-        return False
-    return (module.kernel_size, module.stride, module.dilation, module.groups, module.padding) == (
-        (3, 3),
-        (1, 1),
-        (1, 1),
-        1,
-        (1, 1),
-    )
+    return is_plain(module) and (module.kernel_size, module.padding) == ((3, 3), (1, 1))
 
 
 def use_winograd(net: nn.Module) -> None:
     """Replace, in place, those convolutions of `net` that are faster this way on a CPU, in float32."""
-    for name, module in net.named_children():
-        wide = is_suited(module) and module.in_channels >= _LEAST_INPUTS and module.out_channels >= _LEAST_OUTPUTS
-        if wide:
-            setattr(net, name, WinogradConv2d(module))
-        else:
-            use_winograd(module)
+    replace_layers(net, _is_wide, WinogradConv2d)
+
+
+def _is_wide(module: nn.Module) -> bool:
+    return is_suited(module) and module.in_channels >= _LEAST_INPUTS and module.out_channels >= _LEAST_OUTPUTS

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from benchmark.kernels.row_filter import RowFilter
 from benchmark.models.row_conv import is_suited, pays
@@ -25,18 +26,17 @@ class _Filtered(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> Tensor:
         image = x.permute(0, 2, 3, 1).contiguous()
-        kernels = _filter(image.shape[1], image.shape[2], padding).kernels(weight)
+        ctx.filter = _filter(image.shape[1], image.shape[2], padding)
+        kernels = ctx.filter.kernels(weight)
         ctx.save_for_backward(image, kernels)
-        ctx.padding = padding
-        outputs = _filter(image.shape[1], image.shape[2], padding).forward(image, kernels, bias)
-        return outputs.permute(0, 3, 1, 2)
+        return ctx.filter.forward(image, kernels, bias).permute(0, 3, 1, 2)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         image, kernels = ctx.saved_tensors
         slope = slope.permute(0, 2, 3, 1).contiguous()
-        found = _filter(image.shape[1], image.shape[2], ctx.padding)
-        of_image, of_weight = found.backward(image, slope, kernels, ctx.needs_input_grad[:2])
+        of_image, of_weight = ctx.filter.backward(image, slope, kernels, ctx.needs_input_grad[:2])
         of_bias = slope.sum((0, 1, 2)) if ctx.needs_input_grad[2] else None
         return None if of_image is None else of_image.permute(0, 3, 1, 2), of_weight, of_bias, None
 

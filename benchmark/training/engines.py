@@ -15,10 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from benchmark.training.convolutions import filter_convolutions
-from benchmark.training.convolutions_1d import shift_convolutions
-from benchmark.training.first_layer import fuse_first
-from benchmark.training.fused import fuse_norms
 from benchmark.training.members import Member, row_loss
 from benchmark.training.randomness import derived_seed, seed_dropouts
 from benchmark.training.settings import TrainSettings
@@ -77,14 +73,14 @@ class Alone(_Evaluation):
     def __init__(self, member: Member, settings: TrainSettings, device: str, moments: dict[str, Any] | None = None):
         self.member, self.settings, self.device = member, settings, torch.device(device)
         self.net = member.net.to(self.device)
-        if any(parameter.ndim == 4 for parameter in self.net.parameters()):
+        has_images = any(parameter.ndim == 4 for parameter in self.net.parameters())
+        if has_images:
             self.net = self.net.to(memory_format=torch.channels_last)
-            if self.device.type == "cpu" and settings.precision == "float32" and not settings.compile:
-                fuse_norms(self.net)
-                fuse_first(self.net)
-                filter_convolutions(self.net)
         if self.device.type == "cpu" and settings.precision == "float32" and not settings.compile:
-            shift_convolutions(self.net)
+            # Its compiled kernels take a second to load, which those who train nothing need not wait.
+            from benchmark.training.faster import make_faster
+
+            make_faster(self.net, has_images)
         keys = seed_dropouts(self.net)
         self.keys = [dict(self.net.named_buffers())[name] for name in keys]
         self.program = torch.compile(self.net) if settings.compile else self.net

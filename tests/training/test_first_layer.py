@@ -6,8 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from benchmark.config import keys
-from benchmark.config.keys import code_version
 from benchmark.models.ina_kc import InaKc
 from benchmark.models.vgg_like import VggLike
 from benchmark.training.engines import Alone
@@ -229,17 +227,3 @@ def test_training_is_what_the_plain_layers_do():
         optimiser.step()
     expected = exact.eval()(x.double()).float()
     torch.testing.assert_close(ours.logits(0, torch.arange(40)), expected, rtol=0, atol=0.02)
-
-
-def test_keys_of_trained_networks_cover_the_kernels(monkeypatch):
-    read = keys._module
-
-    def changed(name: str):
-        code, imports = read(name)
-        return (code + "changed" if name == "benchmark.kernels.first_layer" else code), imports
-
-    for module in ("benchmark.engine.pretrain_job", "benchmark.engine.finetune_job"):
-        before = code_version(module)
-        with monkeypatch.context() as patch:
-            patch.setattr(keys, "_module", changed)
-            assert code_version(module) != before

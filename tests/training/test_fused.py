@@ -7,8 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from benchmark.config import keys
-from benchmark.config.keys import code_version
 from benchmark.models.dnn import Dnn
 from benchmark.models.ina_kc import InaKc
 from benchmark.models.vgg_like import VggLike
@@ -293,17 +291,3 @@ def test_other_pools_are_left(pool):
     net = fused(layers(3, pool))
     assert net[0][0].pool is None
     assert net[1] is not pool and type(net[1]) is type(pool)
-
-
-def test_keys_of_trained_networks_cover_the_kernels(monkeypatch):
-    read = keys._module
-
-    def changed(name: str):
-        code, imports = read(name)
-        return (code + "changed" if name == "benchmark.kernels.norm" else code), imports
-
-    for module in ("benchmark.engine.pretrain_job", "benchmark.engine.finetune_job"):
-        before = code_version(module)
-        with monkeypatch.context() as patch:
-            patch.setattr(keys, "_module", changed)
-            assert code_version(module) != before

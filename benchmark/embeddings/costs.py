@@ -21,7 +21,6 @@ _SECONDS = {"transformers": 30, "openl3": 1}
 _SECONDS_OTHERWISE = 10
 # In float32 on a processor these trade multiplications for other work (Winograd, Fourier); in bfloat16 they do not.
 _PLAIN_IN_BFLOAT16 = ("openl3", "beats", "panns")
-_THREADS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +73,7 @@ def count(config: EmbeddingConfig) -> Cost:
     from torch.utils.flop_counter import FlopCounterMode
 
     from benchmark.embeddings.seeded import build_seeded
+    from benchmark.models.row_conv import MOST_THREADS
 
     if config.family in _PLAIN_IN_BFLOAT16:
         config = config.model_copy(update={"args": {**config.args, "dtype": "bfloat16"}})
@@ -94,8 +94,8 @@ def count(config: EmbeddingConfig) -> Cost:
         if isinstance(layer, nn.RNNBase)
     ]
     threads = torch.get_num_threads()
-    # With so many, convolutions are not filtered along their rows, which would hide half of their products.
-    torch.set_num_threads(max(threads, _THREADS))
+    # With more threads convolutions are not filtered along their rows, which would hide half of their products.
+    torch.set_num_threads(max(threads, MOST_THREADS + 1))
     try:
         with FlopCounterMode(display=False) as counter:
             frames, _ = embedding.embed([(0.1 * noise).astype(np.float32)])[0]

@@ -107,6 +107,11 @@ def _posterior(
     for start in range(0, len(features), _ROWS):
         block = (features[start : start + _ROWS] - near).to(dtype)
         parts.append(_apply_link(torch.addmm(constant, raw, block.T).view(*shape, -1), link))
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Posteriors of blocks of rows as one array (..., n, C), without a copy of a single one."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-2)
 
 
@@ -168,8 +173,7 @@ def fit_logistic(
         rows = torch.from_numpy(split.valid).to(device)
         scaling = (design.shift64[fold], design.scale64[fold])
         blocks = (features.index_select(0, some) for some in rows.split(_ROWS))
-        each = [_posterior(weights[fold], bias[fold], *scaling, block, link) for block in blocks]
-        posteriors = each[0] if len(each) == 1 else np.concatenate(each, axis=-2)
+        posteriors = _joined([_posterior(weights[fold], bias[fold], *scaling, block, link) for block in blocks])
         scores[fold] = [score(fold, posterior) for posterior in posteriors]
     best = np.argmax(scores, axis=1)
     each, picked = torch.arange(folds), torch.from_numpy(best)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmark.audio.kaldi import KaldiFbank
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
-from benchmark.embeddings.precision import DTYPES
+from benchmark.embeddings.precision import DTYPES, convert
 from benchmark.embeddings.spans import SpanEmbedding, Steps
 from benchmark.embeddings.torch_checkpoint import read_checkpoint, state_in
 from benchmark.embeddings.trainable import Design, Trainable, window_inputs, zoo_trainable
@@ -61,7 +61,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
         UserError: arguments that do not fit, or weights that are missing or not BEATs's.
     """
     args = _arguments(config)
-    net = _net(needed(config, weights, "the authors' .pt file")).to(getattr(torch, args["dtype"]))
+    net = convert(_net(needed(config, weights, "the authors' .pt file")), args["dtype"], device)
     if torch.device(device).type == "cpu" and args["dtype"] == "float32":
         net.position.prepare()
     step = net.patch * _SHIFT

@@ -73,7 +73,7 @@ def count(config: EmbeddingConfig) -> Cost:
     from torch.utils.flop_counter import FlopCounterMode
 
     from benchmark.embeddings.seeded import build_seeded
-    from benchmark.models.row_conv import MOST_THREADS
+    from benchmark.models.filtered_conv import MOST_THREADS
 
     if config.family in _PLAIN_IN_BFLOAT16:
         config = config.model_copy(update={"args": {**config.args, "dtype": "bfloat16"}})
@@ -94,7 +94,7 @@ def count(config: EmbeddingConfig) -> Cost:
         if isinstance(layer, nn.RNNBase)
     ]
     threads = torch.get_num_threads()
-    # With more threads convolutions are not filtered along their rows, which would hide half of their products.
+    # With more threads convolutions are not filtered, which would hide three quarters of their products.
     torch.set_num_threads(max(threads, MOST_THREADS + 1))
     try:
         with FlopCounterMode(display=False) as counter:

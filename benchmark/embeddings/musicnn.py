@@ -55,7 +55,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     net = _with_weights(config, weights, args["read_out"])
     return WindowEmbedding(
         config,
-        nn.Sequential(LogMel(), InPrecision(net, args["dtype"])).to(device).eval(),
+        nn.Sequential(LogMel(), InPrecision(net, args["dtype"], device)).to(device).eval(),
         _BATCH,
         windows,
         sample_rate=SAMPLE_RATE,

@@ -17,14 +17,13 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.formats import read_keras_h5
-from benchmark.embeddings.precision import DTYPES, InPrecision
+from benchmark.embeddings.precision import DTYPES, InPrecision, is_imitated
 from benchmark.embeddings.trainable import Design, Trainable, window_inputs, zoo_trainable
 from benchmark.embeddings.weight_files import needed
 from benchmark.embeddings.windows import WindowEmbedding, Windows
 from benchmark.errors import UserError
+from benchmark.models.filtered_conv import filter_convolutions
 from benchmark.models.openl3 import SIZES, OpenL3, load_keras
-from benchmark.models.row_conv import filter_rows
-from benchmark.models.winograd import use_winograd
 
 SAMPLE_RATE = 48_000
 FRONTENDS = ("kapre", "librosa", "legacy")
@@ -89,10 +88,9 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     """
     args, representation, windows = _arguments(config)
     net = _with_weights(config, weights).fold()
-    if torch.device(device).type == "cpu" and args["dtype"] == "float32":
-        use_winograd(net)
-        filter_rows(net)
-    network = nn.Sequential(Spectrogram(representation, args["frontend"]), InPrecision(net, args["dtype"]))
+    if torch.device(device).type == "cpu" and (args["dtype"] == "float32" or is_imitated(args["dtype"], device)):
+        filter_convolutions(net)
+    network = nn.Sequential(Spectrogram(representation, args["frontend"]), InPrecision(net, args["dtype"], device))
     return WindowEmbedding(
         config,
         network.to(device).eval(),

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmark.audio.frontends import MelSpectrogram, power_to_db
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
-from benchmark.embeddings.precision import DTYPES
+from benchmark.embeddings.precision import DTYPES, convert, is_imitated
 from benchmark.embeddings.spans import Schedule, SpanEmbedding, Steps, Windows
 from benchmark.embeddings.torch_checkpoint import read_checkpoint, state_in
 from benchmark.embeddings.trainable import Design, Trainable, window_inputs, zoo_trainable
@@ -93,8 +93,10 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
     """
     args, rate = _arguments(config)
     net, front = _with_weights(config, weights, rate)
-    plain = torch.device(device).type != "cpu" or args["dtype"] != "float32"
-    network = Network(front, net.freeze_for(getattr(torch, args["dtype"]), winograd=not plain), args["output"])
+    kept = "float32" if is_imitated(args["dtype"], device) else args["dtype"]
+    filtered = torch.device(device).type == "cpu" and kept == "float32"
+    net.freeze_for(getattr(torch, kept), filtered)
+    network = Network(front, net if kept == args["dtype"] else convert(net, args["dtype"], device), args["output"])
     schedule, hop = _schedule(config, args, rate, net.stride)
     return SpanEmbedding(
         config,

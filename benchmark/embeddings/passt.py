@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from benchmark.audio.frontends import MelSpectrogram, hann
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
-from benchmark.embeddings.precision import DTYPES
+from benchmark.embeddings.precision import DTYPES, convert
 from benchmark.embeddings.spans import Schedule, Span, SpanEmbedding
 from benchmark.embeddings.stretches import Context
 from benchmark.embeddings.torch_checkpoint import read_checkpoint, state_in
@@ -181,7 +181,7 @@ def wrap(config: EmbeddingConfig, net: PaSST, variant: Variant, args: dict, devi
     classes = net.head_dist.out_features
     return PasstEmbedding(
         config,
-        Network(net.to(getattr(torch, args["dtype"])), variant.hop, args["mode"]).to(device).eval(),
+        Network(convert(net, args["dtype"], device), variant.hop, args["mode"]).to(device).eval(),
         schedule,
         sample_rate=SAMPLE_RATE,
         dim={"embed_only": net.dim, "logits": classes, "all": classes + net.dim}[args["mode"]],

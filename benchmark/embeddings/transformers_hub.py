@@ -24,7 +24,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.hub_models import SHAPES, HubModel, load_hub_model
 from benchmark.embeddings.hub_readouts import ReadOut, TensorReadOut, WaveformReadOut, read_out
-from benchmark.embeddings.precision import DTYPES
+from benchmark.embeddings.precision import DTYPES, convert
 from benchmark.embeddings.spans import SpanEmbedding
 from benchmark.embeddings.spans import Windows as Spans
 from benchmark.embeddings.trainable import Design, Trainable, window_inputs, zoo_trainable
@@ -75,7 +75,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> HubEmbe
     """
     args = _arguments(config)
     network = _network(config, load_hub_model(config, weights), args)
-    network.net.to(getattr(torch, args["dtype"]))
+    convert(network.net, args["dtype"], device)
     return HubEmbedding(config, network.to(device).eval(), getattr(network, "normalise", False), device)
 
 

@@ -43,7 +43,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     check_choice(config, "args: quantization", args["quantization"], QUANTIZATIONS)
     check_choice(config, "args: dtype", args["dtype"], DTYPES)
     net, path = _with_weights(config, weights, args["final_relu"])
-    network = nn.Sequential(LogMel(LOG_OFFSET), InPrecision(net, args["dtype"]))
+    network = nn.Sequential(LogMel(LOG_OFFSET), InPrecision(net, args["dtype"], device))
     whole_numbers = config.model == "vggish-pca"
     if whole_numbers:
         components = companion(config, path, "pca", "vggish_pca_params.npz")

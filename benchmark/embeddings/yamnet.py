@@ -33,7 +33,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     net = _with_weights(config, weights).fold()
     return WindowEmbedding(
         config,
-        nn.Sequential(LogMel(LOG_OFFSET), InPrecision(net, args["dtype"])).to(device).eval(),
+        nn.Sequential(LogMel(LOG_OFFSET), InPrecision(net, args["dtype"], device)).to(device).eval(),
         _BATCH.get(torch.device(device).type, _BATCH_GPU),
         windows,
         sample_rate=SAMPLE_RATE,

@@ -9,7 +9,6 @@ dimensions saves three quarters; but it reads and writes memory in long runs, so
 Images are (B, H, W, C), contiguous, float32. Results are about 5e-6 off, relative to the greatest.
 """
 
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.kernels.scratch import scratch
+
 _POINTS = (0, 1, -1, 2, -2, 0.5, -0.5)
 # Rows of the matrix products that are in the cache at once.
 _ROWS = 192
-# Keeps planes from meeting in the same set of the cache.
-_STAGGER = 16
 # The most rows that are combined.
 _MOST = 8
 
@@ -220,7 +219,9 @@ def _gather(planes, stride, tiles, first, count, matrix, image, shape, bias, lea
             _combine(image, to, planes, at, weights, n, size)
             for _ in range(columns):
                 for k in range(one):
-                    image[to + k] = max(least, image[to + k] + bias[k])
+                    value = image[to + k] + bias[k]
+                    # The other way round what is no number would be lost.
+                    image[to + k] = least if value < least else value
                 to += one
 
 
@@ -238,26 +239,6 @@ def _gather_adjoint(image, shape, tiles, first, count, matrix, planes, stride):
         for i in range(n):
             _rows_of(place, row_size, height, m, at, weights, matrix, i)
             _combine(planes, np.uint64(i * stride + t * row_size), image, at, weights, m, size)
-
-
-class _Memory(threading.local):
-    """Memory of a thread for planes, which live as long as a chunk: fresh pages would cost as much as filling them."""
-
-    def __init__(self) -> None:
-        self.pieces: dict[str, Tensor] = {}
-
-    def planes(self, use: str, number: int, rows: int, channels: int) -> tuple[Tensor, np.ndarray]:
-        """Planes (number, rows, channels) of any values, and the flat array below; the last of the same `use` are lost."""
-        stride = rows * channels + _STAGGER
-        piece = self.pieces.get(use)
-        if piece is None or len(piece) < number * stride:
-            # A tensor of the inference mode could not be filled outside of it.
-            with torch.inference_mode(False):
-                self.pieces[use] = piece = torch.empty(number * stride)
-        return piece.as_strided((number, rows, channels), (stride, channels, 1)), piece.numpy()
-
-
-_memory = _Memory()
 
 
 def _flat(image: Tensor) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -300,8 +281,8 @@ class RowFilter:
         added = (image.new_zeros(kernels.shape[2]) if bias is None else bias.detach()).numpy()
         least = np.float32(0.0 if rectified else -np.inf)
         chunks, rows = self._chunks(len(image))
-        planes, flat_planes = _memory.planes("planes", len(kernels), rows, kernels.shape[1])
-        products, flat_products = _memory.planes("products", len(kernels), rows, kernels.shape[2])
+        planes, flat_planes = scratch.planes("planes", len(kernels), rows, kernels.shape[1])
+        products, flat_products = scratch.planes("products", len(kernels), rows, kernels.shape[2])
         source, target = _flat(image), _flat(outputs)
         for first, count in chunks:
             _spread(
@@ -329,8 +310,8 @@ class RowFilter:
         of_kernels = torch.zeros_like(kernels) if wanted[1] else None
         turned = kernels.transpose(1, 2).contiguous()
         chunks, rows = self._chunks(len(image))
-        planes, flat_planes = _memory.planes("planes", len(kernels), rows, kernels.shape[1])
-        slopes, flat_slopes = _memory.planes("products", len(kernels), rows, kernels.shape[2])
+        planes, flat_planes = scratch.planes("planes", len(kernels), rows, kernels.shape[1])
+        slopes, flat_slopes = scratch.planes("products", len(kernels), rows, kernels.shape[2])
         source, back = _flat(image), _flat(slope)
         for first, count in chunks:
             used = count * self.width

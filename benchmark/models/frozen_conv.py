@@ -48,7 +48,7 @@ def frozen(kind: type[Kind], convolution: nn.Conv2d, memory_format: torch.memory
             padding=convolution.padding,
             bias=convolution.bias is not None,
         )
-    made.weight = nn.Parameter(convolution.weight.detach().contiguous(memory_format=memory_format), requires_grad=False)
+    made.weight = nn.Parameter(convolution.weight.detach().clone(memory_format=memory_format), requires_grad=False)
     if convolution.bias is not None:
         made.bias = nn.Parameter(convolution.bias.detach(), requires_grad=False)
     return made.eval()

@@ -12,9 +12,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from benchmark.models.filtered_conv import filter_convolutions
 from benchmark.models.freezing import Freezable
 from benchmark.models.keras_layout import Layers, assign
-from benchmark.models.row_conv import filter_rows
 
 FRAMES = 68
 
@@ -136,7 +136,7 @@ class Ina(Freezable):
         return self.output(self.dropouts[-1](self.embed(x)))
 
     def fold(self) -> "Ina":
-        """Fold each batch normalisation into the layer before it and filter the rows of the convolutions behind the first.
+        """Fold each batch normalisation into the layer before it and filter the convolutions behind the first.
 
         The function stays the same; what is folded is for frozen use alone.
         """
@@ -149,7 +149,7 @@ class Ina(Freezable):
                 if not isinstance(norm, nn.Identity):
                     layers[i] = fuse(layers[i], norm)
                     norms[i] = nn.Identity()
-        filter_rows(self)
+        filter_convolutions(self)
         return self
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, dropout, relu
 
+from benchmark.models.filtered_conv import filter_convolutions
 from benchmark.models.frozen_conv import freeze_convolutions
 from benchmark.models.panns_blocks import (
     ConvBlock,
@@ -22,13 +23,11 @@ from benchmark.models.panns_blocks import (
     convolution,
     fold_norms,
 )
-from benchmark.models.row_conv import filter_rows
 from benchmark.models.strict import load_strict
-from benchmark.models.winograd import use_winograd
 
 BANDS = 64
-_WINOGRAD_BLOCKS = ("conv_block3", "conv_block4")
-_ROW_BLOCKS = ("conv_block2",)
+# Those of Cnn14's 3 x 3 convolutions whose maps are not too narrow for filtering.
+_FILTERED = tuple(f"conv_block{i}" for i in range(1, 6))
 _FRONT_END = ("spectrogram_extractor.", "logmel_extractor.")
 
 
@@ -85,18 +84,17 @@ class Panns(nn.Module, abc.ABC):
         """Probabilities (B, classes) of the classes that the network was trained for."""
         return torch.sigmoid(self.fc_audioset(dropout(embedding, 0.5, self.training)))
 
-    def freeze_for(self, dtype: torch.dtype = torch.float32, winograd: bool = False) -> "Panns":
+    def freeze_for(self, dtype: torch.dtype = torch.float32, filtered: bool = False) -> "Panns":
         """Merge normalisations with convolutions and convert everything but `bn0` to `dtype`; for frozen use alone.
 
-        With `winograd` the middle blocks go through Winograd's filtering, in half the time on a processor, and the one
-        before them, which has fewer channels, along its rows; further down maps are too narrow for it, and its
-        kernels, four times as large as the weights, too large.
+        With `filtered` the blocks but the last go through Winograd's filtering, in less than half the time on a
+        processor; there maps are too narrow for it.
         """
         fold_norms(self)
-        if winograd:
-            for names, use in ((_WINOGRAD_BLOCKS, use_winograd), (_ROW_BLOCKS, filter_rows)):
-                for block in filter(None, (getattr(self, name, None) for name in names)):
-                    use(block)
+        if filtered:
+            for name in _FILTERED:
+                if hasattr(self, name):
+                    filter_convolutions(getattr(self, name))
         freeze_convolutions(self)
         norm = self.bn0
         self.to(dtype).to(memory_format=torch.channels_last)

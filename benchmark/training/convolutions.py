@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from benchmark.kernels.row_filter import RowFilter
-from benchmark.models.row_conv import is_suited, pays
+from benchmark.models.filtered_conv import is_suited, pays
 
 
 @lru_cache(maxsize=32)

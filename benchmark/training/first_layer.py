@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from benchmark.kernels.first_layer import FirstLayer, Moments, Shape
-from benchmark.models.row_conv import pays
+from benchmark.models.filtered_conv import pays
 from benchmark.training.fused import FusedNorm, exact, neighbours, windows
 
 

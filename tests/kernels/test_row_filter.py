@@ -77,6 +77,10 @@ def test_what_is_large_goes_in_chunks():
     # What is beside an image does not matter, to the last bit.
     alone = found.forward(image[3:4].contiguous(), found.kernels(weight)).permute(0, 3, 1, 2)
     assert_near(alone, actual[3:4])
+    image[1] = torch.nan
+    other = found.forward(image, found.kernels(weight), rectified=True)
+    assert torch.isnan(other[1]).all()
+    assert torch.isfinite(other[[0, 2, 3, 4]]).all()
 
 
 def assert_near(actual, expected):

@@ -25,6 +25,7 @@ from benchmark.embeddings.weight_files import RANDOM, fill, needed
 from benchmark.embeddings.windows import Windows
 from benchmark.errors import UserError
 from benchmark.models.beats import BANDS, BEATs, load_beats
+from benchmark.models.beats_fast import prepare
 
 SAMPLE_RATE = 16_000
 MODELS = ("iter3", "iter3+", "iter3+-as2m-cpt1", "iter3+-as2m-cpt2")
@@ -63,7 +64,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
     args = _arguments(config)
     net = convert(_net(needed(config, weights, "the authors' .pt file")), args["dtype"], device)
     if torch.device(device).type == "cpu" and args["dtype"] == "float32":
-        net.position.prepare()
+        prepare(net)
     step = net.patch * _SHIFT
     field = _FRAME + (net.patch - 1) * _SHIFT
     window = 1 + (round(args["window"] * SAMPLE_RATE) - field) // step

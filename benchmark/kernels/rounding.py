@@ -18,6 +18,7 @@ def _round(bits):
         bits[i] = value if value & _EXPONENT == _EXPONENT else rounded
 
 
+@torch.compiler.disable
 def round_to_bfloat16(values: Tensor) -> Tensor:
     """Round float32 values, in place, to the nearest that bfloat16 has (ties to even); gives them."""
     plain = values.detach()

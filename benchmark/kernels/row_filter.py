@@ -275,6 +275,7 @@ class RowFilter:
         planes = self._kernel.to(weight.dtype) @ rows
         return planes.view(len(planes), -1, len(weight)).float()
 
+    @torch.compiler.disable
     def forward(self, image: Tensor, kernels: Tensor, bias: Tensor | None = None, rectified: bool = False) -> Tensor:
         """Outputs (B, h, w, K) of an image (B, H, W, C), with ReLU if `rectified`."""
         outputs = image.new_empty(len(image), self.height, self.width, kernels.shape[2])

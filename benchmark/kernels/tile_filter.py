@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.kernels.lanes import rowwise
+from benchmark.kernels.patterns import rowwise
 from benchmark.kernels.scratch import scratch
 
 TILE = 4
@@ -38,8 +38,8 @@ def products_combined(m: Sequence[Any]) -> list[Any]:
     return [m[0] + a + c, b + 2.0 * d, a + 4.0 * c, b + 8.0 * d + m[5]]
 
 
-_combine_inputs = rowwise(inputs_combined, _REACH)
-_combine_products = rowwise(products_combined, _REACH)
+_combine_inputs = rowwise(inputs_combined, _REACH, _REACH)
+_combine_products = rowwise(products_combined, _REACH, TILE)
 
 _jit = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
@@ -142,6 +142,7 @@ class TileFilter:
             raise ValueError(f"maps of {height} x {width} are smaller than the kernel")
         self.down, self.across = -(-self.height // TILE), -(-self.width // TILE)
 
+    @torch.compiler.disable
     def forward(self, image: Tensor, kernels: Tensor, bias: Tensor | None = None, rectified: bool = False) -> Tensor:
         """Outputs (B, h, w, K) of an image (B, H, W, C), with ReLU if `rectified`.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
+from benchmark.kernels.attention import pays
 from benchmark.models.strict import load_strict
 
 BANDS = 128
@@ -29,7 +30,7 @@ _FIXED = {
 
 
 class RelativeBias(nn.Module):
-    """Bias (H, N, N) of attention for the distance of key and query among N tokens.
+    """Bias (H, 2 N - 1) of attention for the distances of key and query among N tokens, from 1 - N to N - 1.
 
     Distances below `buckets` / 4 have a bucket each, for each direction; larger ones share buckets of logarithmic width
     up to `farthest`.
@@ -47,9 +48,14 @@ class RelativeBias(nn.Module):
         far = torch.log(distance.abs().float() / exact) / math.log(self.farthest / exact) * (half - exact)
         far = exact + far.nan_to_num(neginf=0.0).long()
         bucket = torch.where(distance.abs() < exact, distance.abs(), far.clamp(max=half - 1))
-        values = self.table(bucket + half * (distance > 0)).T
-        # Row q holds the distances -q ... tokens - 1 - q; with keys side by side the gate's product is ten times as fast.
-        return values.unfold(-1, tokens, 1).flip(1).contiguous()
+        return self.table(bucket + half * (distance > 0)).T
+
+
+def of_pairs(bias: Tensor) -> Tensor:
+    """Bias (H, N, N) of pairs of queries and keys from that of their distances."""
+    tokens = (bias.shape[1] + 1) // 2
+    # Row q holds the distances -q ... tokens - 1 - q; with keys side by side the gate's product is ten times as fast.
+    return bias.unfold(-1, tokens, 1).flip(1).contiguous()
 
 
 class Layer(nn.Module):
@@ -70,7 +76,7 @@ class Layer(nn.Module):
         self.output_norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Tokens (B, N, dim) with a bias (H, N, N)."""
+        """Tokens (B, N, dim) with a bias of pairs of them (H, N, N)."""
         query, key, value = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         keep, reset = torch.sigmoid(self.gate(query)).chunk(2, dim=-1)
         gate = keep * (reset * self.gate_scale - 1.0) + 2.0
@@ -151,6 +157,8 @@ class BEATs(nn.Module):
         self.bias = RelativeBias(heads, buckets, farthest)
         self.layers = nn.ModuleList(Layer(dim, hidden, heads, (2 * layers) ** 0.25) for _ in range(layers))
         self.classifier = nn.Linear(dim, classes) if classes is not None else None
+        # Whether layers take the bias of distances: those of `benchmark.models.beats_fast`.
+        self.prepared = False
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "BEATs":
@@ -202,6 +210,8 @@ class BEATs(nn.Module):
 
     def _through(self, x: Tensor, layers: nn.ModuleList) -> Tensor:
         bias = self.bias(x.shape[1])
+        if not (self.prepared and pays(x, len(bias))):
+            bias = of_pairs(bias)
         for layer in layers:
             x = layer(x, bias)
         return x

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from benchmark.kernels.lanes import LANES
 from benchmark.kernels.row_filter import RowFilter
 from benchmark.kernels.tile_filter import TileFilter, kernels_of
+from benchmark.kernels.where import fits
 from benchmark.models.frozen_conv import FrozenConv2d, frozen, is_plain, replace_layers
 
 LEAST_CHANNELS = 64
@@ -47,12 +48,7 @@ class FilteredConv2d(FrozenConv2d):
 
 def pays(x: Tensor) -> bool:
     """Whether filtering is possible and faster for maps in this place, precision and number of threads."""
-    return (
-        x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and torch.get_num_threads() <= MOST_THREADS
-        and not torch.is_autocast_enabled("cpu")
-    )
+    return fits(x, MOST_THREADS)
 
 
 def is_suited(module: nn.Module) -> bool:

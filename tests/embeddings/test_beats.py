@@ -9,7 +9,7 @@ import torch
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.beats import SAMPLE_RATE, build
 from benchmark.errors import UserError
-from benchmark.models.beats import BEATs, PositionalConvolution, RelativeBias
+from benchmark.models.beats import BEATs, PositionalConvolution, RelativeBias, of_pairs
 from tests.embeddings.contract import check_contract
 from tests.parity.checkpoints import noisy_waveform, relative_error
 from tests.parity.make_beats import CONFIG, LENGTHS, beats_state
@@ -121,7 +121,7 @@ def test_silence_is_the_published_constant(full):
 def test_near_and_far_tokens_have_the_buckets_of_the_original():
     bias = RelativeBias(1, 320, 800)
     bias.table.weight.data[:, 0] = torch.arange(320.0)
-    found = bias(1_000)[0]
+    found = of_pairs(bias(1_000))[0]
     assert found[5, 5] == 0
     assert (found[100, 99], found[100, 21], found[99, 100], found[21, 100]) == (1, 79, 161, 239)
     assert (found[999, 919], found[999, 0], found[0, 999]) == (80, 159, 319)

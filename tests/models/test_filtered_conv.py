@@ -54,3 +54,11 @@ def test_many_threads_and_other_precisions_take_the_plain_way():
         finally:
             torch.set_num_threads(threads)
         assert torch.equal(own.double()(x.double()), plain.double()(x.double()))
+
+
+def test_compiling_leaves_kernels_as_they_are():
+    torch.manual_seed(0)
+    net = nn.Sequential(FilteredConv2d.of(nn.Conv2d(64, 64, 3)), nn.ReLU())
+    x = torch.randn(1, 64, 9, 9)
+    with torch.inference_mode():
+        assert torch.equal(torch.compile(net, backend="eager")(x), net(x))

@@ -1,12 +1,15 @@
 """Winograd's minimal filtering of 3 x 3 convolutions on a processor: 36 products for 4 x 4 outputs, where the definition
 needs 144.
 
-Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, section 4.1, F(4 x 4, 3 x 3). A chunk of
-tiles stays in the cache on its way: combined to 36 planes, multiplied, combined to outputs. Images are (B, H, W, C),
-contiguous, float32, channels in multiples of 16. Results are about 1e-5 off, relative to the greatest.
+Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, section 4.1; tiles have 4 or 5 rows and
+columns, whichever leaves fewer products. A chunk of tiles stays in the cache on its way: combined to planes, multiplied,
+combined to outputs. Images are (B, H, W, C), contiguous, float32, channels in multiples of 16. Results are about 1e-5
+off, relative to the greatest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numba
@@ -15,109 +18,127 @@ import torch
 from torch import Tensor
 
 from benchmark.kernels.patterns import rowwise
+from benchmark.kernels.row_filter import filtering
 from benchmark.kernels.scratch import scratch
 
-TILE = 4
-_REACH = TILE + 2
-# The kernel's side of F(4, 3), G in the paper, for the points 0, 1, -1, 2, -2 and infinity, times 24.
-_KERNEL = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]
 # Values of a plane that are in the cache at once; no fewer tiles, and no more, than these.
 _VALUES, _FEWEST, _MOST = 12_288, 64, 192
 
 
-def inputs_combined(d: Sequence[Any]) -> list[Any]:
-    """B^T d, the 6 inputs of F(4, 3) combined."""
-    a, b = d[4] - 4.0 * d[2], d[3] - 4.0 * d[1]
-    c, e = d[4] - d[2], 2.0 * (d[3] - d[1])
-    return [4.0 * d[0] - 5.0 * d[2] + d[4], a + b, a - b, c + e, c - e, 4.0 * d[1] - 5.0 * d[3] + d[5]]
+def _combined(matrix: np.ndarray) -> Callable[[Sequence[Any]], list[Any]]:
+    """The product of a matrix with a list of values, without what is zero."""
+
+    def combine(x: Sequence[Any]) -> list[Any]:
+        return [reduce(add, (float(row[j]) * x[j] for j in np.flatnonzero(row))) for row in matrix]
+
+    return combine
 
 
-def products_combined(m: Sequence[Any]) -> list[Any]:
-    """A^T m, the 4 outputs of F(4, 3) from its 6 products."""
-    a, b, c, d = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
-    return [m[0] + a + c, b + 2.0 * d, a + 4.0 * c, b + 8.0 * d + m[5]]
+def _maps(m: int) -> tuple[Callable[..., None], Callable[..., None]]:
+    """Inputs and products of F(m, 3) combined."""
+    found = filtering(m)
+    return rowwise(_combined(found.inputs), m + 2, m + 2), rowwise(_combined(found.outputs.T), m + 2, m)
 
 
-_combine_inputs = rowwise(inputs_combined, _REACH, _REACH)
-_combine_products = rowwise(products_combined, _REACH, TILE)
+_four_inputs, _four_products = _maps(4)
+_five_inputs, _five_products = _maps(5)
 
 _jit = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
 
 @_jit
-def _spread(image, shape, padding, down, across, first, count, rows, planes, stride):
+def _combine_inputs(m, target, target_step, source, source_step, size):
+    if m == 4:
+        _four_inputs(target, target_step, source, source_step, size)
+    else:
+        _five_inputs(target, target_step, source, source_step, size)
+
+
+@_jit
+def _combine_products(m, target, target_step, source, source_step, size):
+    if m == 4:
+        _four_products(target, target_step, source, source_step, size)
+    else:
+        _five_products(target, target_step, source, source_step, size)
+
+
+@_jit
+def _spread(image, shape, padding, tile, down, across, first, count, rows, planes, stride):
     """Combine the windows of some rows of tiles to planes.
 
     Args:
         image: flat, of `shape` (B, H, W, C).
         padding: (rows, columns) of zeros around it.
+        tile: (rows, columns), 4 or 5 each.
         down, across: tiles of an image; first, count: which rows of them.
-        rows: flat, for 6 rows of an image with its padding, twice.
-        planes: flat; tile t of plane (i, j) begins at (6 i + j) stride + t C.
+        rows: flat, for the rows of a window and those of an image, with its padding.
+        planes: flat; tile t of plane p, which belong to the places of a window, begins at p stride + t C.
     """
     _, height, width, channels = shape
-    run, padded = width * channels, (across * TILE + 2) * channels
+    reach, columns = tile[0] + 2, tile[1] + 2
+    run, padded = width * channels, (across * tile[1] + 2) * channels
     left = padding[1] * channels
     # What is behind the last window is not read.
     inside = min(run, padded - left)
     image_at, planes_at, rows_at = image.ctypes.data, planes.ctypes.data, rows.ctypes.data
-    at_edge = _REACH * padded
-    for i in range(_REACH):
+    at_edge = reach * padded
+    for i in range(reach):
         rows[i * padded : i * padded + left] = 0
         rows[i * padded + left + inside : (i + 1) * padded] = 0
     for t in range(count):
         number = first + t
-        begin, top = number // down * height, number % down * TILE - padding[0]
+        begin, top = number // down * height, number % down * tile[0] - padding[0]
         source = image_at + 4 * (begin + top) * run
-        if top < 0 or top + _REACH > height:
+        if top < 0 or top + reach > height:
             source = rows_at + 4 * at_edge
-            for j in range(_REACH):
+            for j in range(reach):
                 to = at_edge + j * run
                 if top + j >= 0 and top + j < height:
                     at = (begin + top + j) * run
                     rows[to : to + run] = image[at : at + run]
                 else:
                     rows[to : to + run] = 0
-        _combine_inputs(rows_at + 4 * left, padded, source, run, inside)
+        _combine_inputs(tile[0], rows_at + 4 * left, padded, source, run, inside)
         for x in range(across):
             to = planes_at + 4 * (t * across + x) * channels
-            for i in range(_REACH):
-                window = rows_at + 4 * (i * padded + x * TILE * channels)
-                _combine_inputs(to + 4 * i * _REACH * stride, stride, window, channels, channels)
+            for i in range(reach):
+                window = rows_at + 4 * (i * padded + x * tile[1] * channels)
+                _combine_inputs(tile[1], to + 4 * i * columns * stride, stride, window, channels, channels)
 
 
 @_jit
-def _gather(planes, stride, down, across, first, count, tile, image, shape, bias, least):
+def _gather(planes, stride, tile, down, across, first, count, places, image, shape, bias, least):
     """Combine planes to rows of tiles of an image; `bias` is added, `least` the least value.
 
     Args:
-        planes, stride, down, across, first, count: as of `_spread`.
-        tile: flat, for 40 places of C values.
+        planes, stride, tile, down, across, first, count: as of `_spread`.
+        places: flat, for C values of the rows of a tile by the columns of its window and by its own.
         image: flat, of `shape` (B, H, W, C).
         bias: (C,).
     """
     _, height, width, channels = shape
-    planes_at, columns_at = planes.ctypes.data, tile.ctypes.data
-    done = _REACH * TILE * channels
-    done_at = columns_at + 4 * done
+    rows, columns, reach = tile[0], tile[1], tile[1] + 2
+    planes_at, places_at = planes.ctypes.data, places.ctypes.data
+    done = rows * reach * channels
+    done_at = places_at + 4 * done
     one = np.uint64(channels)
     for t in range(count):
         number = first + t
-        begin, top = number // down * height, number % down * TILE
+        begin, top = number // down * height, number % down * rows
         for x in range(across):
             source = planes_at + 4 * (t * across + x) * channels
-            for j in range(_REACH):
-                place = columns_at + 4 * j * channels
-                _combine_products(place, _REACH * channels, source + 4 * j * stride, _REACH * stride, channels)
-            for i in range(TILE):
-                column = columns_at + 4 * i * _REACH * channels
-                _combine_products(done_at + 4 * i * TILE * channels, channels, column, channels, channels)
-            for i in range(min(TILE, height - top)):
-                to = np.uint64(((begin + top + i) * width + x * TILE) * channels)
-                at = np.uint64(done + i * TILE * channels)
-                for _ in range(min(TILE, width - x * TILE)):
+            for j in range(reach):
+                place = places_at + 4 * j * channels
+                _combine_products(rows, place, reach * channels, source + 4 * j * stride, reach * stride, channels)
+            for i in range(rows):
+                place = done_at + 4 * i * columns * channels
+                _combine_products(columns, place, channels, places_at + 4 * i * reach * channels, channels, channels)
+            for i in range(min(rows, height - top)):
+                to = np.uint64(((begin + top + i) * width + x * columns) * channels)
+                at = np.uint64(done + i * columns * channels)
+                for _ in range(min(columns, width - x * columns)):
                     for k in range(one):
-                        value = tile[at + k] + bias[k]
+                        value = places[at + k] + bias[k]
                         # The other way round what is no number would be lost.
                         image[to + k] = least if value < least else value
                     to += one
@@ -140,28 +161,36 @@ class TileFilter:
         self.height, self.width = height + 2 * padding[0] - 2, width + 2 * padding[1] - 2
         if min(self.height, self.width) < 1:
             raise ValueError(f"maps of {height} x {width} are smaller than the kernel")
-        self.down, self.across = -(-self.height // TILE), -(-self.width // TILE)
+        self.tile = best_tile(self.height), best_tile(self.width)
+        self.down, self.across = -(-self.height // self.tile[0]), -(-self.width // self.tile[1])
+
+    def kernels(self, weight: Tensor) -> Tensor:
+        """What becomes of a weight (K, C, 3, 3): (planes, C, K), float32, computed in float64."""
+        rows, columns = (torch.from_numpy(filtering(m).kernel) for m in self.tile)
+        found = torch.einsum("ai,ocij,bj->abco", rows, weight.detach().double(), columns)
+        return found.flatten(0, 1).float().contiguous()
 
     @torch.compiler.disable
     def forward(self, image: Tensor, kernels: Tensor, bias: Tensor | None = None, rectified: bool = False) -> Tensor:
         """Outputs (B, h, w, K) of an image (B, H, W, C), with ReLU if `rectified`.
 
         Args:
-            kernels: (36, C, K), of `kernels_of`.
+            kernels: of the weight.
             bias: (K,).
         """
-        _, inputs, number = kernels.shape
-        outputs = image.new_empty(len(image), self.height, self.width, number)
-        added = (image.new_zeros(number) if bias is None else bias.detach()).numpy()
+        number, inputs, channels = kernels.shape
+        outputs = image.new_empty(len(image), self.height, self.width, channels)
+        added = (image.new_zeros(channels) if bias is None else bias.detach()).numpy()
         least = np.float32(0.0 if rectified else -np.inf)
         total, size = len(image) * self.down, self._rows_of_tiles(inputs)
         places = min(size, total) * self.across
-        planes, flat_planes = scratch.planes("planes", _REACH**2, places, inputs)
-        products, flat_products = scratch.planes("products", _REACH**2, places, number)
-        rows = scratch.flat("rows", _REACH * (image.shape[2] + self.across * TILE + 2) * inputs).numpy()
-        tile = scratch.flat("tile", (_REACH + TILE) * TILE * number).numpy()
+        planes, flat_planes = scratch.planes("planes", number, places, inputs)
+        products, flat_products = scratch.planes("products", number, places, channels)
+        high, wide = self.tile
+        rows = scratch.flat("rows", (high + 2) * (image.shape[2] + self.across * wide + 2) * inputs).numpy()
+        tile = scratch.flat("tile", high * (2 * wide + 2) * channels).numpy()
         source, target = image.view(-1).numpy(), outputs.view(-1).numpy()
-        given, made, grid = tuple(image.shape), tuple(outputs.shape), (self.down, self.across)
+        given, made, grid = tuple(image.shape), tuple(outputs.shape), (self.tile, self.down, self.across)
         for first in range(0, total, size):
             count = min(size, total - first)
             used = count * self.across
@@ -174,8 +203,7 @@ class TileFilter:
         return max(1, min(_MOST, max(_FEWEST, _VALUES // channels)) // self.across)
 
 
-def kernels_of(weight: Tensor) -> Tensor:
-    """What becomes of a weight (K, C, 3, 3): (36, C, K), float32, computed in float64."""
-    transform = torch.tensor(_KERNEL, dtype=torch.float64, device=weight.device) / 24
-    found = torch.einsum("ai,ocij,bj->abco", transform, weight.detach().double(), transform)
-    return found.flatten(0, 1).float().contiguous()
+def best_tile(outputs: int) -> int:
+    """m for so many outputs in a row: 5 where it saves a tenth of the products of 4, whose combinations cost less."""
+    four, five = (-(-outputs // m) * (m + 2) for m in (4, 5))
+    return 5 if five < 0.9 * four else 4

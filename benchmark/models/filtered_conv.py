@@ -9,14 +9,13 @@ from torch import Tensor, nn
 
 from benchmark.kernels.lanes import LANES
 from benchmark.kernels.row_filter import RowFilter
-from benchmark.kernels.tile_filter import TileFilter, kernels_of
+from benchmark.kernels.tile_filter import TileFilter
 from benchmark.kernels.where import fits
 from benchmark.models.frozen_conv import FrozenConv2d, frozen, is_plain, replace_layers
 
 LEAST_CHANNELS = 64
 # The transforms are serial, so that many threads do better without.
 MOST_THREADS = 2
-_TILES = 0
 
 
 class FilteredConv2d(FrozenConv2d):
@@ -39,11 +38,9 @@ class FilteredConv2d(FrozenConv2d):
         return found.forward(image, self._kernels_for(found), self.bias).permute(0, 3, 1, 2)
 
     def _kernels_for(self, found: RowFilter | TileFilter) -> Tensor:
-        kind = found.tile if isinstance(found, RowFilter) else _TILES
-        if kind not in self._kernels:
-            weight = self.weight.double()
-            self._kernels[kind] = found.kernels(weight) if isinstance(found, RowFilter) else kernels_of(weight)
-        return self._kernels[kind]
+        if found.tile not in self._kernels:
+            self._kernels[found.tile] = found.kernels(self.weight.double())
+        return self._kernels[found.tile]
 
 
 def pays(x: Tensor) -> bool:

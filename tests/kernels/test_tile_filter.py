@@ -1,20 +1,17 @@
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import conv2d
 
-from benchmark.kernels.row_filter import filtering
-from benchmark.kernels.tile_filter import TileFilter, inputs_combined, kernels_of, products_combined
+from benchmark.kernels.tile_filter import TileFilter, best_tile
 
 
-def test_combinations_are_those_of_the_paper():
-    """Lavin & Gray, section 4.1: B^T and A^T for the points 0, 1, -1, 2, -2 and infinity."""
-    inputs = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0]]
-    inputs += [[0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
-    np.testing.assert_array_equal(np.array(inputs_combined(np.eye(6))), inputs)
-    np.testing.assert_array_equal(np.array(products_combined(np.eye(6))), filtering(4).outputs.T)
+@pytest.mark.parametrize(
+    ("outputs", "tile"), [(1, 4), (4, 4), (5, 5), (7, 4), (10, 5), (24, 4), (30, 5), (49, 5), (199, 4)]
+)
+def test_tile_with_the_fewer_products(outputs, tile):
+    assert best_tile(outputs) == tile
 
 
 @settings(max_examples=25, deadline=None)
@@ -40,14 +37,15 @@ def test_is_the_convolution(images, inputs, outputs, height, width, padding, rec
     expected = conv2d(x.double(), weight.double(), None if bias is None else bias.double(), padding=padding)
     found = TileFilter(height, width, padding)
     image = x.permute(0, 2, 3, 1).contiguous()
-    actual = found.forward(image, kernels_of(weight), bias, rectified).permute(0, 3, 1, 2)
+    actual = found.forward(image, found.kernels(weight), bias, rectified).permute(0, 3, 1, 2)
     assert_near(actual, expected.relu() if rectified else expected)
 
 
 def test_what_is_large_goes_in_chunks_and_neighbours_do_not_matter():
     torch.manual_seed(0)
     x, weight = torch.randn(3, 61, 90, 16), torch.randn(16, 16, 3, 3)
-    found, kernels = TileFilter(61, 90, (1, 1)), kernels_of(weight)
+    found = TileFilter(61, 90, (1, 1))
+    kernels = found.kernels(weight)
     actual = found.forward(x, kernels)
     assert_near(actual.permute(0, 3, 1, 2), conv2d(x.permute(0, 3, 1, 2).double(), weight.double(), padding=1))
     x[1] = torch.nan

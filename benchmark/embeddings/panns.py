@@ -57,6 +57,11 @@ _RATES = {"cnn14-16k": Rate(16_000, 512, 160, 8_000.0), "cnn14-8k": Rate(8_000, 
 _RATE = Rate(32_000, 1024, 320, 14_000.0)
 
 
+# The kernels of filtered convolutions, four times as large as the weights, are read once a batch: a fifth less time than
+# with 10 s for Cnn14, with more no less.
+_FILTERED_BATCH_S = 40.0
+
+
 class LogMel(nn.Module):
     """Waveforms (B, samples) to log-mel spectra (B, 1, 1 + samples // hop, 64) in dB re 1, not below -100."""
 
@@ -98,7 +103,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
     net.freeze_for(getattr(torch, kept), filtered)
     network = Network(front, net if kept == args["dtype"] else convert(net, args["dtype"], device), args["output"])
     schedule, hop = _schedule(config, args, rate, net.stride)
-    return SpanEmbedding(
+    embedding = SpanEmbedding(
         config,
         network.to(device).eval(),
         schedule,
@@ -107,6 +112,9 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
         hop_seconds=hop / rate.sample_rate,
         device=device,
     )
+    if filtered:
+        embedding.batch_s = _FILTERED_BATCH_S
+    return embedding
 
 
 def trainable(config: EmbeddingConfig, weights: Path | None) -> Trainable:

@@ -19,7 +19,7 @@ CATALOGUE = Path(__file__).with_name("costs.json")
 # Whole windows of those that hear up to 30 s at once; OpenL3 is regular within a second, and slow.
 _SECONDS = {"transformers": 30, "openl3": 1}
 _SECONDS_OTHERWISE = 10
-# In float32 on a processor these trade multiplications for other work (Winograd, Fourier); in bfloat16 they do not.
+# In float32 on a processor these trade multiplications for other work (Winograd, Fourier); in bfloat16, with many threads, they do not.
 _PLAIN_IN_BFLOAT16 = ("openl3", "beats", "panns")
 
 

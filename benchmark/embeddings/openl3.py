@@ -4,6 +4,8 @@ Front ends, `args: {frontend: ...}`: `kapre` is that of openl3 0.4 and what user
 package's other choice; `legacy` is that of openl3 up to 0.3, with which the published weights were trained (another mel
 scale, another order of mel and root, another padding; see the history of the package's `models.py`). For `linear` the
 three agree.
+
+`args: {dtype: bfloat16}` changes embeddings by 0.6 % of their greatest value (seeded weights; cosine 0.99999).
 """
 
 from pathlib import Path

@@ -22,7 +22,7 @@ from benchmark.kernels.row_filter import filtering
 from benchmark.kernels.scratch import scratch
 
 # Values of a plane that are in the cache at once; no fewer tiles, and no more, than these.
-_VALUES, _FEWEST, _MOST = 12_288, 64, 192
+_VALUES, _FEWEST, _MOST = 12_288, 64, 128
 
 
 def _combined(matrix: np.ndarray) -> Callable[[Sequence[Any]], list[Any]]:

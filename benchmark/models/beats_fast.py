@@ -5,14 +5,16 @@ from torch import Tensor, nn
 
 from benchmark.kernels.attention import Gate, gated_attention
 from benchmark.kernels.between import add_gelu, add_normalised
+from benchmark.kernels.lanes import LANES
 from benchmark.models.beats import BEATs, Layer
 
 
 def prepare(net: BEATs) -> BEATs:
     """Let fast layers and a fast positional convolution take over, in place; weights must not change any more."""
     net.position.prepare()
-    net.layers = nn.ModuleList(FastLayer(layer) for layer in net.layers)
-    net.prepared = True
+    if all(layer.widen.out_features % LANES == 0 for layer in net.layers):
+        net.layers = nn.ModuleList(FastLayer(layer) for layer in net.layers)
+        net.prepared = True
     return net
 
 

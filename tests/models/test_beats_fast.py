@@ -38,6 +38,12 @@ def test_is_the_same_function(nets, frames, fast, monkeypatch):
     assert set(asked) == {(128, 2)}
 
 
+def test_layers_that_are_not_whole_vectors_stay():
+    net = prepare(BEATs(layers=1, dim=128, hidden=200, heads=2, patch_dim=64, groups=4).eval().requires_grad_(False))
+    with torch.inference_mode():
+        assert net(torch.randn(1, 40, 128)).shape == (1, 16, 128)
+
+
 def test_clips_do_not_meddle(nets):
     x = torch.randn(3, 200, 128)
     with torch.inference_mode():

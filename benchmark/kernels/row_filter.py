@@ -191,8 +191,8 @@ def _spread_adjoint(planes, stride, padding, step, tiles, first, count, matrix, 
 
 
 @_jit
-def _gather(planes, stride, tiles, first, count, matrix, image, shape, bias, least):
-    """Combine planes to the rows of an image, each tile's by `matrix` (m, n); `bias` is added, `least` the least value.
+def _gather(planes, stride, tiles, first, count, matrix, image, shape, bias):
+    """Combine planes to the rows of an image, each tile's by `matrix` (m, n), to which `bias` is added.
 
     Args:
         planes: flat; row t of plane i begins at i stride + t W C.
@@ -219,9 +219,7 @@ def _gather(planes, stride, tiles, first, count, matrix, image, shape, bias, lea
             _combine(image, to, planes, at, weights, n, size)
             for _ in range(columns):
                 for k in range(one):
-                    value = image[to + k] + bias[k]
-                    # The other way round what is no number would be lost.
-                    image[to + k] = least if value < least else value
+                    image[to + k] += bias[k]
                 to += one
 
 
@@ -276,11 +274,10 @@ class RowFilter:
         return planes.view(len(planes), -1, len(weight)).float()
 
     @torch.compiler.disable
-    def forward(self, image: Tensor, kernels: Tensor, bias: Tensor | None = None, rectified: bool = False) -> Tensor:
-        """Outputs (B, h, w, K) of an image (B, H, W, C), with ReLU if `rectified`."""
+    def forward(self, image: Tensor, kernels: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Outputs (B, h, w, K) of an image (B, H, W, C)."""
         outputs = image.new_empty(len(image), self.height, self.width, kernels.shape[2])
         added = (image.new_zeros(kernels.shape[2]) if bias is None else bias.detach()).numpy()
-        least = np.float32(0.0 if rectified else -np.inf)
         chunks, rows = self._chunks(len(image))
         planes, flat_planes = scratch.planes("planes", len(kernels), rows, kernels.shape[1])
         products, flat_products = scratch.planes("products", len(kernels), rows, kernels.shape[2])
@@ -292,9 +289,7 @@ class RowFilter:
             )  # fmt: skip
             used = count * self.width
             torch.bmm(planes[:, :used], kernels, out=products[:, :used])
-            _gather(
-                flat_products, products.stride(0), self.tiles, first, count, self._outputs_back, *target, added, least
-            )
+            _gather(flat_products, products.stride(0), self.tiles, first, count, self._outputs_back, *target, added)
         return outputs
 
     def backward(

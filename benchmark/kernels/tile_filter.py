@@ -107,8 +107,8 @@ def _spread(image, shape, padding, tile, down, across, first, count, rows, plane
 
 
 @_jit
-def _gather(planes, stride, tile, down, across, first, count, places, image, shape, bias, least):
-    """Combine planes to rows of tiles of an image; `bias` is added, `least` the least value.
+def _gather(planes, stride, tile, down, across, first, count, places, image, shape, bias):
+    """Combine planes to rows of tiles of an image, to which `bias` is added.
 
     Args:
         planes, stride, tile, down, across, first, count: as of `_spread`.
@@ -138,9 +138,7 @@ def _gather(planes, stride, tile, down, across, first, count, places, image, sha
                 at = np.uint64(done + i * columns * channels)
                 for _ in range(min(columns, width - x * columns)):
                     for k in range(one):
-                        value = places[at + k] + bias[k]
-                        # The other way round what is no number would be lost.
-                        image[to + k] = least if value < least else value
+                        image[to + k] = places[at + k] + bias[k]
                     to += one
                     at += one
 
@@ -171,8 +169,8 @@ class TileFilter:
         return found.flatten(0, 1).float().contiguous()
 
     @torch.compiler.disable
-    def forward(self, image: Tensor, kernels: Tensor, bias: Tensor | None = None, rectified: bool = False) -> Tensor:
-        """Outputs (B, h, w, K) of an image (B, H, W, C), with ReLU if `rectified`.
+    def forward(self, image: Tensor, kernels: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Outputs (B, h, w, K) of an image (B, H, W, C).
 
         Args:
             kernels: of the weight.
@@ -181,7 +179,6 @@ class TileFilter:
         number, inputs, channels = kernels.shape
         outputs = image.new_empty(len(image), self.height, self.width, channels)
         added = (image.new_zeros(channels) if bias is None else bias.detach()).numpy()
-        least = np.float32(0.0 if rectified else -np.inf)
         total, size = len(image) * self.down, self._rows_of_tiles(inputs)
         places = min(size, total) * self.across
         planes, flat_planes = scratch.planes("planes", number, places, inputs)
@@ -196,7 +193,7 @@ class TileFilter:
             used = count * self.across
             _spread(source, given, self.padding, *grid, first, count, rows, flat_planes, planes.stride(0))
             torch.bmm(planes[:, :used], kernels, out=products[:, :used])
-            _gather(flat_products, products.stride(0), *grid, first, count, tile, target, made, added, least)
+            _gather(flat_products, products.stride(0), *grid, first, count, tile, target, made, added)
         return outputs
 
     def _rows_of_tiles(self, channels: int) -> int:

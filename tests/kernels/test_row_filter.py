@@ -41,9 +41,8 @@ def test_tile_with_the_fewer_products(rows, tile):
     width=st.integers(1, 9),
     padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
     tile=st.sampled_from([None, 4, 6]),
-    rectified=st.booleans(),
 )
-def test_is_the_convolution_and_its_gradients(images, inputs, outputs, height, width, padding, tile, rectified):
+def test_is_the_convolution_and_its_gradients(images, inputs, outputs, height, width, padding, tile):
     if height + 2 * padding[0] < 3 or width + 2 * padding[1] < 3:
         with pytest.raises(ValueError, match="smaller than the kernel"):
             RowFilter(height, width, padding)
@@ -58,8 +57,8 @@ def test_is_the_convolution_and_its_gradients(images, inputs, outputs, height, w
 
     found = RowFilter(height, width, padding, tile)
     image, kernels = x.detach().float().permute(0, 2, 3, 1).contiguous(), found.kernels(weight)
-    actual = found.forward(image, kernels, bias.float(), rectified).permute(0, 3, 1, 2)
-    assert_near(actual, expected.relu() if rectified else expected)
+    actual = found.forward(image, kernels, bias.float()).permute(0, 3, 1, 2)
+    assert_near(actual, expected)
     back = slope.float().permute(0, 2, 3, 1).contiguous()
     of_image, of_kernel = found.backward(image, back, kernels, (True, True))
     assert_near(of_image.permute(0, 3, 1, 2), of_x)
@@ -78,7 +77,7 @@ def test_what_is_large_goes_in_chunks():
     alone = found.forward(image[3:4].contiguous(), found.kernels(weight)).permute(0, 3, 1, 2)
     assert_near(alone, actual[3:4])
     image[1] = torch.nan
-    other = found.forward(image, found.kernels(weight), rectified=True)
+    other = found.forward(image, found.kernels(weight))
     assert torch.isnan(other[1]).all()
     assert torch.isfinite(other[[0, 2, 3, 4]]).all()
 

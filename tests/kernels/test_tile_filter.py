@@ -22,10 +22,9 @@ def test_tile_with_the_fewer_products(outputs, tile):
     height=st.integers(1, 17),
     width=st.integers(1, 13),
     padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
-    rectified=st.booleans(),
     with_bias=st.booleans(),
 )
-def test_is_the_convolution(images, inputs, outputs, height, width, padding, rectified, with_bias):
+def test_is_the_convolution(images, inputs, outputs, height, width, padding, with_bias):
     if height + 2 * padding[0] < 3 or width + 2 * padding[1] < 3:
         with pytest.raises(ValueError, match="smaller than the kernel"):
             TileFilter(height, width, padding)
@@ -37,8 +36,8 @@ def test_is_the_convolution(images, inputs, outputs, height, width, padding, rec
     expected = conv2d(x.double(), weight.double(), None if bias is None else bias.double(), padding=padding)
     found = TileFilter(height, width, padding)
     image = x.permute(0, 2, 3, 1).contiguous()
-    actual = found.forward(image, found.kernels(weight), bias, rectified).permute(0, 3, 1, 2)
-    assert_near(actual, expected.relu() if rectified else expected)
+    actual = found.forward(image, found.kernels(weight), bias).permute(0, 3, 1, 2)
+    assert_near(actual, expected)
 
 
 def test_what_is_large_goes_in_chunks_and_neighbours_do_not_matter():
@@ -49,9 +48,9 @@ def test_what_is_large_goes_in_chunks_and_neighbours_do_not_matter():
     actual = found.forward(x, kernels)
     assert_near(actual.permute(0, 3, 1, 2), conv2d(x.permute(0, 3, 1, 2).double(), weight.double(), padding=1))
     x[1] = torch.nan
-    other = found.forward(x, kernels, rectified=True)
+    other = found.forward(x, kernels)
     assert torch.isnan(other[1]).all()
-    assert_near(other[[0, 2]], actual[[0, 2]].relu())
+    assert_near(other[[0, 2]], actual[[0, 2]])
 
 
 def assert_near(actual, expected):

@@ -16,8 +16,9 @@ def is_imitated(dtype: str, device: str | torch.device) -> bool:
     """Whether bfloat16 stands for float32 that is rounded to it: on x86 without units for it, which would be far slower."""
     if dtype != "bfloat16" or torch.device(device).type != "cpu":
         return False
-    found = torch.cpu.get_capabilities()
-    return found["architecture"] == "x86_64" and not (found["avx512_bf16"] or found["amx_bf16"])
+    # Younger than the oldest PyTorch that will do; there bfloat16 is what it is.
+    found = getattr(torch.cpu, "get_capabilities", dict)()
+    return found.get("architecture") == "x86_64" and not (found["avx512_bf16"] or found["amx_bf16"])
 
 
 def convert(net: nn.Module, dtype: str, device: str | torch.device) -> nn.Module:

@@ -23,6 +23,7 @@ def capable(monkeypatch, **found):
         ({"architecture": "x86_64", "avx512_bf16": True, "amx_bf16": False}, False),
         ({"architecture": "x86_64", "avx512_bf16": False, "amx_bf16": True}, False),
         ({"architecture": "aarch64"}, False),
+        ({}, False),
     ],
 )
 def test_imitated_only_where_there_are_no_units(monkeypatch, found, expected):
@@ -30,6 +31,11 @@ def test_imitated_only_where_there_are_no_units(monkeypatch, found, expected):
     assert is_imitated("bfloat16", "cpu") is expected
     for dtype, device in (("float32", "cpu"), ("float16", "cpu"), ("bfloat16", "cuda")):
         assert not is_imitated(dtype, device)
+
+
+def test_older_versions_of_pytorch_do_not_tell(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not is_imitated("bfloat16", "cpu")
 
 
 def test_the_imitation_is_what_bfloat16_gives(monkeypatch):

@@ -12,7 +12,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from benchmark.kernels.row_filter import RowFilter
-from benchmark.models.filtered_conv import is_suited, pays
+from benchmark.models.filtered_conv import pays
+from benchmark.models.frozen_conv import is_plain
+
+# With fewer, filtering along rows is slower than PyTorch.
+_LEAST_INPUTS, _LEAST_OUTPUTS = 64, 128
 
 
 @lru_cache(maxsize=32)
@@ -53,6 +57,15 @@ class TrainedConv2d(nn.Conv2d):
 def filter_convolutions(net: nn.Module) -> None:
     """Filter those convolutions of `net` that gain by it; its parameters and their names stay what they are."""
     for module in net.modules():
-        if type(module) is nn.Conv2d and is_suited(module):
+        if type(module) is nn.Conv2d and _gains(module):
             # The same object with another forward: whoever holds it, or its parameters, goes on holding it.
             module.__class__ = TrainedConv2d
+
+
+def _gains(module: nn.Conv2d) -> bool:
+    return (
+        is_plain(module)
+        and module.kernel_size == (3, 3)
+        and module.in_channels >= _LEAST_INPUTS
+        and module.out_channels >= _LEAST_OUTPUTS
+    )

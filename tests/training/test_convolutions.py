@@ -55,3 +55,9 @@ def test_what_is_fixed_gets_no_gradient():
     x = torch.randn(1, 64, 5, 5, requires_grad=True)
     layer(x).sum().backward()
     assert layer.weight.grad is None and layer.bias.grad is not None and x.grad is not None
+
+
+def test_only_convolutions_that_gain_are_filtered():
+    net = nn.Sequential(nn.Conv2d(64, 64, 3), nn.Conv2d(32, 128, 3), nn.Conv2d(64, 128, 3), nn.Conv2d(64, 128, 1))
+    filter_convolutions(net)
+    assert [type(layer) for layer in net] == [nn.Conv2d, nn.Conv2d, TrainedConv2d, nn.Conv2d]

@@ -19,7 +19,7 @@ from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
 from benchmark.embeddings.conversion import fill_converted
 from benchmark.embeddings.formats import read_keras_h5
-from benchmark.embeddings.precision import DTYPES, InPrecision, is_imitated
+from benchmark.embeddings.precision import DTYPES, InPrecision, kept_dtype
 from benchmark.embeddings.trainable import Design, Trainable, window_inputs, zoo_trainable
 from benchmark.embeddings.weight_files import needed
 from benchmark.embeddings.windows import WindowEmbedding, Windows
@@ -90,7 +90,7 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> WindowE
     """
     args, representation, windows = _arguments(config)
     net = _with_weights(config, weights).fold()
-    if torch.device(device).type == "cpu" and (args["dtype"] == "float32" or is_imitated(args["dtype"], device)):
+    if torch.device(device).type == "cpu" and kept_dtype(args["dtype"], device) == torch.float32:
         filter_convolutions(net)
     network = nn.Sequential(Spectrogram(representation, args["frontend"]), InPrecision(net, args["dtype"], device))
     return WindowEmbedding(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmark.audio.frontends import MelSpectrogram, power_to_db
 from benchmark.config.schema_embedding import EmbeddingConfig
 from benchmark.embeddings.arguments import check_args, check_choice, source
-from benchmark.embeddings.precision import DTYPES, convert, is_imitated
+from benchmark.embeddings.precision import DTYPES, convert, is_imitated, kept_dtype
 from benchmark.embeddings.spans import Schedule, SpanEmbedding, Steps, Windows
 from benchmark.embeddings.torch_checkpoint import read_checkpoint, state_in
 from benchmark.embeddings.trainable import Design, Trainable, window_inputs, zoo_trainable
@@ -98,10 +98,12 @@ def build(config: EmbeddingConfig, weights: Path | None, device: str) -> SpanEmb
     """
     args, rate = _arguments(config)
     net, front = _with_weights(config, weights, rate)
-    kept = "float32" if is_imitated(args["dtype"], device) else args["dtype"]
-    filtered = torch.device(device).type == "cpu" and kept == "float32"
-    net.freeze_for(getattr(torch, kept), filtered)
-    network = Network(front, net if kept == args["dtype"] else convert(net, args["dtype"], device), args["output"])
+    kept = kept_dtype(args["dtype"], device)
+    filtered = torch.device(device).type == "cpu" and kept == torch.float32
+    net.freeze_for(kept, filtered)
+    if is_imitated(args["dtype"], device):
+        convert(net, args["dtype"], device)
+    network = Network(front, net, args["output"])
     schedule, hop = _schedule(config, args, rate, net.stride)
     embedding = SpanEmbedding(
         config,

@@ -21,6 +21,11 @@ def is_imitated(dtype: str, device: str | torch.device) -> bool:
     return found.get("architecture") == "x86_64" and not (found["avx512_bf16"] or found["amx_bf16"])
 
 
+def kept_dtype(dtype: str, device: str | torch.device) -> torch.dtype:
+    """In which tensors are kept: float32 where `dtype` is imitated, else itself."""
+    return torch.float32 if is_imitated(dtype, device) else getattr(torch, dtype)
+
+
 def convert(net: nn.Module, dtype: str, device: str | torch.device) -> nn.Module:
     """Convert `net`, in place, to `dtype` for a device; its inputs are to be of the dtype of its weights.
 
@@ -54,7 +59,7 @@ class InPrecision(nn.Module):
     def __init__(self, net: nn.Module, dtype: str = "float32", device: str | torch.device = "cpu"):
         super().__init__()
         self.dtype = getattr(torch, dtype)
-        self.kept = torch.float32 if is_imitated(dtype, device) else self.dtype
+        self.kept = kept_dtype(dtype, device)
         self.net = convert(net, dtype, device).to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:

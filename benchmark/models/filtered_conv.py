@@ -4,7 +4,6 @@ Maps of three columns and more are filtered in tiles (`benchmark.kernels.tile_fi
 rows (`benchmark.kernels.row_filter`); at two columns neither gains over a matrix product.
 """
 
-import torch
 from torch import Tensor, nn
 
 from benchmark.kernels.lanes import LANES
@@ -24,7 +23,7 @@ class FilteredConv2d(FrozenConv2d):
     @classmethod
     def of(cls, convolution: nn.Conv2d) -> "FilteredConv2d":
         """The same convolution with the same weights."""
-        own = frozen(cls, convolution, torch.channels_last)
+        own = frozen(cls, convolution)
         own._kernels = {}
         return own
 

@@ -24,7 +24,7 @@ class FrozenConv2d(nn.Conv2d):
     @classmethod
     def of(cls, convolution: nn.Conv2d) -> "FrozenConv2d":
         """The same convolution with the same weights, its kernel in channels-last layout."""
-        return frozen(cls, convolution, torch.channels_last)
+        return frozen(cls, convolution)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or (x.shape[3] > _NARROW and self.in_channels > 1):
@@ -38,8 +38,8 @@ class FrozenConv2d(nn.Conv2d):
         return linear(patches.flatten(3), kernel, self.bias).permute(0, 3, 1, 2)
 
 
-def frozen(kind: type[Kind], convolution: nn.Conv2d, memory_format: torch.memory_format) -> Kind:
-    """A convolution of another kind, of stride 1, with the weights of `convolution`, which need no gradient."""
+def frozen(kind: type[Kind], convolution: nn.Conv2d) -> Kind:
+    """A convolution of another kind, of stride 1, with the weights of `convolution`, channels last and without gradients."""
     with torch.device("meta"):
         made = kind(
             convolution.in_channels,
@@ -48,7 +48,8 @@ def frozen(kind: type[Kind], convolution: nn.Conv2d, memory_format: torch.memory
             padding=convolution.padding,
             bias=convolution.bias is not None,
         )
-    made.weight = nn.Parameter(convolution.weight.detach().clone(memory_format=memory_format), requires_grad=False)
+    weight = convolution.weight.detach().contiguous(memory_format=torch.channels_last)
+    made.weight = nn.Parameter(weight, requires_grad=False)
     if convolution.bias is not None:
         made.bias = nn.Parameter(convolution.bias.detach(), requires_grad=False)
     return made.eval()
